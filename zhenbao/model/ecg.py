@@ -1,0 +1,43 @@
+"""Results of ECG analysis, as they travel."""
+
+from dataclasses import dataclass, field
+
+from zhenbao.model.finding import Finding
+
+LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+
+
+@dataclass(frozen=True, slots=True)
+class EcgQuality:
+    """Whether a recording can carry a judgement, and why not, in words a doctor can act on."""
+
+    acceptable: bool
+    score: float
+    """0 (useless) to 1 (clean)."""
+    reasons: tuple[str, ...] = ()
+    """Keys of the ``ecg_quality`` words, with the lead after a colon: ``electrode-off:V2``."""
+    usable: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """Per lead, the intervals [start, stop) in samples that can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class EcgAnalysis:
+    """What was measured and, as important, what could not be."""
+
+    fs_hz: float
+    lead_names: tuple[str, ...]
+    beats: tuple[int, ...]
+    """R-peak sample indices, ascending."""
+    classes: tuple[str, ...]
+    """Per beat: ``N S V F / ?``; all ``?`` where beats are not classified."""
+    heart_rate_bpm: float | None
+    rhythm: str
+    """Key of the ``rhythm`` words; ``not-judged`` where the analysis does not tell."""
+    intervals: dict[str, float]
+    """Milliseconds: ``rr``, ``rr_min``, ``rr_max``, and ``pr qrs qt qtcf qtcb`` where measured."""
+    st_mm: dict[str, float] | None
+    """Per lead, J-point level in mm at 10 mm/mV; None where it cannot be judged."""
+    findings: tuple[Finding, ...]
+    quality: EcgQuality
+    limits: tuple[str, ...] = ()
+    """Keys of the ``ecg_limit`` words: what this result does not say."""

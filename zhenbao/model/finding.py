@@ -1,0 +1,57 @@
+"""What a rule says of a reading."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from zhenbao.model.quantity import Quantity
+
+
+class Urgency(StrEnum):
+    """RULES 2.5: how fast a person must answer."""
+
+    RED = "RED"
+    ORANGE = "ORANGE"
+    YELLOW = "YELLOW"
+    BLUE = "BLUE"
+    GREEN = "GREEN"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most urgent."""
+        return list(Urgency).index(self)
+
+    @property
+    def mark(self) -> str:
+        """A shape beside the colour, for those who cannot tell colours in sunlight."""
+        return "●▲◆■✓"[self.rank]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One number that decided."""
+
+    name: str
+    """A key of the ``quantity`` words, for instance ``bp_systolic``."""
+    quantity: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that holds, or one that cannot be decided before the doctor answers a question.
+
+    Its words are looked up by ``rule_id``; ``source`` is the citation of the rule's row.
+    """
+
+    rule_id: str
+    urgency: Urgency
+    evidence: tuple[Evidence, ...] = ()
+    source: str = ""
+    status: Literal["present", "undetermined"] = "present"
+    needs: tuple[str, ...] = ()
+    """Context that is unknown and would decide an undetermined finding, for instance ``known_diabetes``."""
+
+
+def most_urgent(findings: tuple[Finding, ...]) -> Urgency:
+    """The highest urgency among findings that are present; GREEN when there is none."""
+    return min((f.urgency for f in findings if f.status == "present"), key=lambda u: u.rank, default=Urgency.GREEN)

@@ -1,0 +1,65 @@
+"""What comes back from the hub, and what the kit tells in return."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+class DeliveryState(StrEnum):
+    """The four states a village doctor sees; one never stands for another."""
+
+    SAVED = "saved"
+    """已存本机"""
+    RECEIVED = "received"
+    """枢纽已接收: the hub committed and said so."""
+    VIEWED = "viewed"
+    """医师已查看: a specialist opened the case."""
+    REPORTED = "reported"
+    """报告已回传: a signed report is in the kit's inbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A specialist's signed report on one case; never changed after signing."""
+
+    id: UUID
+    encounter_id: UUID
+    patient_id: UUID
+    observation_ids: tuple[UUID, ...]
+    practitioner: str
+    specialty: str
+    conclusion: str
+    advice: str
+    """One line: 怎么办."""
+    urgency: str
+    signed_ms: int
+    signature: str
+    """SHA-256 over the report's content, kept with the hub's audit trail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """The hub tells: a specialist opened these readings."""
+
+    observation_ids: tuple[UUID, ...]
+    practitioner: str
+    viewed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRead:
+    """The kit tells: the village doctor opened the report."""
+
+    report_id: UUID
+    read_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The other side committed this envelope. Only this lets a sender stop."""
+
+    envelope_id: UUID
+    body_sha256: bytes
+    store_epoch: str
+    received_ms: int
+    duplicate: bool = False
