@@ -63,3 +63,5 @@ class Receipt:
     store_epoch: str
     received_ms: int
     duplicate: bool = False
+    refused: str = ""
+    """Not empty: the other side will never take this envelope, and why. The sender sets it aside, visibly."""
