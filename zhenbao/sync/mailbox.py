@@ -1,4 +1,7 @@
-"""What a mailbox store must do. The kit's (SQLite) and the hub's (SQLAlchemy) each do it; one contract test runs on both."""
+"""What a mailbox store must do.
+
+The kit's (SQLite) and the hub's (SQLAlchemy) each do it; one contract test runs on both.
+"""
 
 from typing import Protocol
 from uuid import UUID
@@ -12,6 +15,9 @@ class MailboxStore(Protocol):
 
     Posting has no verb here: each store posts inside the transaction that saves the subject, through its own
     ``save_...`` methods, so that nothing can be kept without being queued, nor queued without being kept.
+
+    Any verb may raise ``StorageError``: nothing was changed, and trying again later is right; except with the code
+    ``store-damaged``, after which the store must be opened anew.
     """
 
     @property

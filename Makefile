@@ -1,0 +1,45 @@
+# make demo   the whole story on this machine, with simulated devices
+# make test   all tests (as root it installs the Debian packages that some need; otherwise those skip and say so)
+# make check  format, lint, types, layers, fast tests: under a minute, before every push
+# make validate / make bench   accuracy on public recordings where they lie / speed as ratios in one run
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test check format validate bench clean
+.DEFAULT_GOAL := demo
+
+$(READY): pyproject.toml constraints.txt package.json package-lock.json zhenbao/hub/web/vendor.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "The venv module is missing; on Debian: apt install python3-venv"; exit 1; }
+	@echo "Setting up .venv (once; a few minutes, needs the network) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
+	@$(BIN)/python -m zhenbao.hub.web.vendor
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/zhenbao demo
+
+test: $(READY)
+	@./tests/debian-packages
+	@$(BIN)/python -m pytest
+
+check: $(READY)
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache > .venv/layers.log || { cat .venv/layers.log; exit 1; }
+	@$(BIN)/python -m pytest -m 'not slow and not browser'
+
+format: $(READY)
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+validate: $(READY)
+	@$(BIN)/python tests/validation/ecg_qrs.py
+
+bench: $(READY)
+	@$(BIN)/python tests/benchmarks/run.py
+
+clean:
+	@rm -rf .venv node_modules zhenbao/hub/web/vendor build dist *.egg-info

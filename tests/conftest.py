@@ -1,0 +1,23 @@
+"""What every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Path:
+    """Facts from outside that lie in the repository."""
+    return ROOT / "tests" / "vectors"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Public recordings and tables that are not in the repository (the only place that looks for them)."""
+    place = Path(os.environ.get("ZHENBAO_DATA", ROOT.parent / "shared"))
+    if not place.is_dir():
+        pytest.skip(f"no test data at {place}: put the public databases there or set ZHENBAO_DATA (see docs/data.md)")
+    return place

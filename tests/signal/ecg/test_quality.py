@@ -1,0 +1,124 @@
+"""A bad recording is named bad, with the lead and the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from zhenbao.model.ecg import LEADS
+from zhenbao.signal.ecg import assess_quality
+
+Signal = NDArray[np.float64]
+T = np.arange(5000) / 500
+GAINS = (0.6, 1.0, 0.4, -0.8, 0.2, 0.7, -0.5, 0.6, 0.9, 1.3, 1.2, 0.9)
+
+
+@pytest.fixture
+def leads(make_ecg: Callable[..., Signal]) -> Signal:
+    one = make_ecg(np.arange(0.4, 9.9, 0.8), 500, 10)
+    noise = np.random.default_rng(3).standard_normal((12, 5000))
+    return np.array([gain * one for gain in GAINS]) + 0.005 * noise
+
+
+def test_a_clean_recording_is_acceptable(leads: Signal) -> None:
+    quality = assess_quality(leads, 500, LEADS)
+    assert quality.acceptable
+    assert quality.reasons == ()
+    assert quality.score == 1
+    assert quality.usable == dict.fromkeys(LEADS, ((0, 5000),))
+
+
+def flat(lead: Signal) -> Signal:
+    return np.full_like(lead, 0.3)
+
+
+def lost(lead: Signal) -> Signal:
+    return np.full_like(lead, np.nan)
+
+
+def half_lost(lead: Signal) -> Signal:
+    return np.where(T < 5, lead, np.nan)
+
+
+def railed(lead: Signal) -> Signal:
+    return np.where((T > 3) & (T < 5), 5.0, lead)
+
+
+def muscle(lead: Signal) -> Signal:
+    return lead + 0.25 * np.random.default_rng(5).standard_normal(5000)
+
+
+def hum(lead: Signal) -> Signal:
+    return lead + 0.25 * np.sin(2 * np.pi * 50 * T)
+
+
+def hum60(lead: Signal) -> Signal:
+    return lead + 0.25 * np.sin(2 * np.pi * 60 * T)
+
+
+def wander(lead: Signal) -> Signal:
+    return lead + 3 * np.sin(2 * np.pi * 0.17 * T)
+
+
+def jumps(lead: Signal) -> Signal:
+    return lead + 12.0 * (np.sin(2 * np.pi * 0.9 * T) > 0)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [(flat, "electrode-off"), (lost, "electrode-off"), (half_lost, "electrode-off"), (railed, "electrode-off"),
+     (muscle, "muscle-noise"), (hum, "mains-hum"), (hum60, "mains-hum"), (wander, "baseline-wander"), (jumps, "artefact")],
+)  # fmt: skip
+def test_one_spoiled_lead_is_named(leads: Signal, spoil: Callable[[Signal], Signal], reason: str) -> None:
+    leads[7] = spoil(leads[7])
+    quality = assess_quality(leads, 500, LEADS)
+    assert not quality.acceptable
+    assert quality.reasons == (f"{reason}:V2",)
+    assert 0.9 < quality.score < 1
+    assert sum(stop - start for start, stop in quality.usable["V2"]) < 4000
+    assert quality.usable["V1"] == ((0, 5000),)
+
+
+def test_lost_half_is_not_usable_and_the_other_is(leads: Signal) -> None:
+    leads[7] = half_lost(leads[7])
+    assert assess_quality(leads, 500, LEADS).usable["V2"] == ((0, 2500),)
+
+
+def test_no_electrode_at_all() -> None:
+    quality = assess_quality(np.zeros((12, 5000)), 500, LEADS)
+    assert quality.reasons[0] == "no-signal"
+    assert quality.score == 0
+
+
+@pytest.mark.parametrize("n", [0, 1, 900])
+def test_too_short(n: int) -> None:
+    assert assess_quality(np.zeros((2, n)), 500, ("I", "II")).reasons == ("too-short",)
+
+
+def test_names_must_match() -> None:
+    with pytest.raises(ValueError, match="2 names for 1 leads"):
+        assess_quality(np.zeros(5000), 500, ("I", "II"))
+
+
+@pytest.mark.parametrize("fs_hz", [100, 250, 1000])
+def test_other_rates(make_ecg: Callable[..., Signal], fs_hz: float) -> None:
+    one = make_ecg(np.arange(0.4, 9.9, 0.8), fs_hz, 10)
+    assert assess_quality(one, fs_hz, ("I",)).acceptable
+    assert assess_quality(np.zeros_like(one), fs_hz, ("I",)).reasons == ("no-signal", "electrode-off:I")
+
+
+def test_phone_recordings_judged_by_people(shared_data: object) -> None:
+    """CinC 2011 set a: most that people refused are refused, most that they took are taken."""
+    from pathlib import Path
+
+    place = Path(str(shared_data)) / "ecg" / "data" / "cinc2011" / "cinc2011.npz"
+    if not place.is_file():
+        pytest.skip(f"no recordings at {place}")
+    data = np.load(place)
+    samples, people, names = data["ecg_lsb"][:120], data["acceptable"][:120], [str(n) for n in data["leads"]]
+    ours = np.array([assess_quality(one * 0.005, 500, names).acceptable for one in samples])
+    assert (~ours[~people]).mean() >= 0.75
+    assert ours[people].mean() >= 0.80

@@ -1,0 +1,1 @@
+"""The kit: what the village doctor carries. Everything works without a network."""

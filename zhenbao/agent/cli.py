@@ -1,0 +1,398 @@
+"""The village doctor's commands. Nothing slow is imported before it is needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
+
+import typer
+
+from zhenbao.model.errors import InputError
+from zhenbao.model.time import SystemClock, age_years, local_text
+from zhenbao.words import Words
+
+if TYPE_CHECKING:
+    from zhenbao.agent.kit import Kit
+    from zhenbao.agent.screen import Screen
+    from zhenbao.agent.visit import Visit
+    from zhenbao.model.patient import Patient
+    from zhenbao.model.report import Report
+    from zhenbao.sync.engine import Event
+
+_words = Words(os.environ.get("ZHENBAO_LANG", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What stands before the sub-command."""
+
+    home: Path | None
+    json_lines: bool
+    time_factor: float
+
+
+def _typer(help_key: str) -> typer.Typer:
+    return typer.Typer(
+        help=_words(help_key), no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+
+
+app = typer.Typer(
+    help=_words("cli.app"), rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True
+)
+patient_app, visit_app, measure_app, inbox_app = (
+    _typer(f"cli.{name}") for name in ("patient", "visit", "measure", "inbox")
+)
+app.add_typer(patient_app, name="patient")
+app.add_typer(visit_app, name="visit")
+app.add_typer(measure_app, name="measure")
+app.add_typer(inbox_app, name="inbox")
+
+Confirm = Annotated[str | None, typer.Option("--confirm", help=_words("cli.confirm"))]
+
+
+@app.callback()
+def everywhere(
+    context: typer.Context,
+    home: Annotated[Path | None, typer.Option("--home", help=_words("cli.home"))] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_words("cli.json"))] = False,
+    time_factor: Annotated[float, typer.Option("--time-factor", help=_words("cli.time_factor"))] = 1.0,
+    lang: Annotated[str, typer.Option("--lang", help=_words("cli.lang"))] = "",
+) -> None:
+    context.obj = Chosen(home, as_json, time_factor)
+    if context.invoked_subcommand is None:
+        with _kit(context) as kit:
+            _show_visit(kit)
+            _show_queue(kit)
+
+
+@contextmanager
+def _kit(context: typer.Context) -> Iterator[Kit]:
+    from zhenbao.agent.kit import open_kit
+    from zhenbao.agent.screen import Screen
+    from zhenbao.agent.settings import kit_home
+
+    chosen: Chosen = context.obj
+    screen = Screen(_words, json_lines=chosen.json_lines)
+    with open_kit(kit_home(chosen.home), SystemClock(chosen.time_factor), screen) as kit:
+        yield kit
+
+
+# Patients and visits
+
+
+@patient_app.command("add", help=_words("cli.patient_add"))
+def patient_add(
+    context: typer.Context,
+    name: Annotated[str, typer.Option("--name", help=_words("cli.name"))],
+    number: Annotated[str | None, typer.Option("--number", help=_words("cli.number"))] = None,
+    temporary: Annotated[bool, typer.Option("--temporary", help=_words("cli.temporary"))] = False,
+    sex: Annotated[str | None, typer.Option("--sex", help=_words("cli.sex"))] = None,
+    born: Annotated[datetime | None, typer.Option("--born", formats=["%Y-%m-%d"], help=_words("cli.birth"))] = None,
+    height: Annotated[float | None, typer.Option("--height", help=_words("cli.height"))] = None,
+    phone: Annotated[str | None, typer.Option("--phone", help=_words("cli.phone"))] = None,
+    diabetes: Annotated[str, typer.Option("--diabetes", help=_words("cli.diabetes"))] = "unknown",
+) -> None:
+    from zhenbao.agent.visit import register_patient
+
+    if (number is None) != temporary:
+        raise InputError("number-or-temporary")
+    with _kit(context) as kit:
+        patient, new = register_patient(
+            kit.store,
+            kit.clock,
+            name=name,
+            number=number,
+            sex=sex,
+            birth_date=born.date() if born else None,
+            height_cm=height,
+            phone=phone,
+            known_diabetes=diabetes,
+        )
+        _say_patient(kit.screen, "agent.patient_new" if new else "agent.patient_known", patient, kit.clock.now_ms())
+        kit.screen.event("patient", patient_id=patient.id, new=new, temporary=patient.temporary)
+
+
+@patient_app.command("find", help=_words("cli.patient_find"))
+def patient_find(
+    context: typer.Context, query: Annotated[str, typer.Argument(help=_words("cli.visit_patient"))]
+) -> None:
+    with _kit(context) as kit:
+        found = kit.store.patients(query)
+        for patient in found:
+            _say_patient(kit.screen, "agent.patient_row", patient, kit.clock.now_ms())
+        kit.screen.event("patients", count=len(found))
+        if not found:
+            raise InputError("patient-unknown")
+
+
+def _say_patient(screen: Screen, key: str, patient: Patient, now_ms: int) -> None:
+    screen.say(
+        key,
+        name=patient.name,
+        sex=screen.words(f"sex.{patient.sex}"),
+        age=age_years(patient.birth_date, now_ms) if patient.birth_date else screen.words("agent.age_unknown"),
+        tail=patient.tail or screen.words("agent.temporary"),
+    )
+
+
+@visit_app.command("start", help=_words("cli.visit_start"))
+def visit_start(
+    context: typer.Context,
+    patient: Annotated[str, typer.Argument(help=_words("cli.visit_patient"))],
+    reason: Annotated[str, typer.Option("--reason", help=_words("cli.reason"))] = "",
+    chest_pain: Annotated[str, typer.Option("--chest-pain", help=_words("cli.chest_pain"))] = "unknown",
+) -> None:
+    from zhenbao.agent.capture import only_measurement
+    from zhenbao.agent.recovery import close_orphans
+    from zhenbao.agent.visit import begin_encounter, find_patient, show_identity
+
+    with _kit(context) as kit, only_measurement(kit.home):
+        close_orphans(kit)
+        found = find_patient(kit.store, patient)
+        encounter = begin_encounter(
+            kit.store, kit.clock, kit.settings.kit_id, found, reason=reason, chest_pain=chest_pain
+        )
+        show_identity(kit.screen, found, encounter.started_ms)
+        kit.screen.say("agent.visit_started", name=found.name, time=local_text(encounter.started_ms))
+        kit.screen.event("visit", encounter_id=encounter.id)
+
+
+@visit_app.command("show", help=_words("cli.visit_show"))
+def visit_show(context: typer.Context) -> None:
+    with _kit(context) as kit:
+        _show_visit(kit)
+
+
+def _show_visit(kit: Kit) -> None:
+    from zhenbao.agent.visit import open_visit, show_identity
+
+    try:
+        visit = open_visit(kit.store)
+    except InputError:
+        kit.screen.say("agent.no_visit")
+        return
+    show_identity(kit.screen, visit.patient, kit.clock.now_ms())
+    for observation in kit.store.observations(visit.encounter.id):
+        _show_states(kit, observation.id, observation.code, observation.effective_ms)
+        kit.screen.findings(observation.findings)
+
+
+def _show_states(kit: Kit, observation_id: UUID, code: str, effective_ms: int) -> None:
+    states = kit.store.delivery(observation_id)
+    words = kit.screen.words
+    told = "  ".join(f"{words(f'state.{state}')} {local_text(at, seconds=True)[11:]}" for state, at in states.items())
+    kit.screen.say(
+        "agent.queue_state", time=local_text(effective_ms), what=words(f"observation.{code}"), states=told
+    )
+    kit.screen.event("states", observation_id=observation_id, code=code, states=states)
+
+
+# Measuring
+
+
+@contextmanager
+def _measuring(context: typer.Context, confirmed_tail: str | None) -> Iterator[tuple[Kit, Visit]]:
+    """The kit and the open visit, once the person in the chair is confirmed."""
+    from zhenbao.agent.visit import confirm_identity, open_visit
+
+    with _kit(context) as kit:
+        visit = open_visit(kit.store)
+        confirm_identity(kit.screen, visit.patient, kit.clock.now_ms(), confirmed_tail=confirmed_tail)
+        yield kit, visit
+
+
+@measure_app.command("bp", help=_words("observation.bp"))
+def bp(
+    context: typer.Context,
+    confirm: Confirm = None,
+    arm: Annotated[str, typer.Option("--arm", help=_words("cli.arm"))] = "left",
+    skip_rest: Annotated[str | None, typer.Option("--skip-rest", help=_words("cli.skip_rest"))] = None,
+) -> None:
+    import asyncio
+
+    from zhenbao.agent.measure.bp import measure_bp
+
+    with _measuring(context, confirm) as (kit, visit):
+        asyncio.run(measure_bp(kit, visit, arm=arm, skip_rest=skip_rest))
+
+
+@measure_app.command("glucose", help=_words("observation.glucose"))
+def glucose(
+    context: typer.Context,
+    confirm: Confirm = None,
+    meal: Annotated[str, typer.Option("--meal", help=_words("cli.meal"))] = "random",
+) -> None:
+    import asyncio
+
+    from zhenbao.agent.measure.glucose import measure_glucose
+
+    with _measuring(context, confirm) as (kit, visit):
+        asyncio.run(measure_glucose(kit, visit, meal=meal))
+
+
+@measure_app.command("ecg", help=_words("observation.ecg"))
+def ecg(context: typer.Context, confirm: Confirm = None) -> None:
+    import asyncio
+
+    from zhenbao.agent.measure.ecg import measure_ecg
+
+    with _measuring(context, confirm) as (kit, visit):
+        asyncio.run(measure_ecg(kit, visit))
+
+
+@measure_app.command("spirometry", help=_words("observation.spirometry"))
+def spirometry(context: typer.Context, confirm: Confirm = None) -> None:
+    import asyncio
+
+    from zhenbao.agent.measure.spirometry import measure_spirometry
+
+    with _measuring(context, confirm) as (kit, visit):
+        asyncio.run(measure_spirometry(kit, visit))
+
+
+# Queue, inbox, sync
+
+
+@app.command("queue", help=_words("cli.queue"))
+def queue(context: typer.Context) -> None:
+    with _kit(context) as kit:
+        _show_queue(kit)
+        for observation in kit.store.observations(limit=50):
+            _show_states(kit, observation.id, observation.code, observation.effective_ms)
+        for item in kit.store.quarantined():
+            kit.screen.say("agent.quarantine_line", what=item.kind, reason=item.reason)
+
+
+def _show_queue(kit: Kit) -> None:
+    status = kit.store.queue()
+    waiting = status.total
+    if waiting or status.quarantined:
+        kit.screen.say(
+            "agent.queue_line", waiting=waiting, critical=status.critical, quarantined=status.quarantined
+        )
+    else:
+        kit.screen.say("agent.queue_empty")
+    account = kit.store.account()
+    kit.screen.event(
+        "queue",
+        waiting=waiting,
+        critical=status.critical,
+        quarantined=status.quarantined,
+        posted=account.posted,
+        delivered=account.delivered,
+    )
+
+
+@inbox_app.command("list", help=_words("cli.inbox_list"))
+def inbox_list(context: typer.Context) -> None:
+    with _kit(context) as kit:
+        reports = kit.store.inbox()
+        if not reports:
+            kit.screen.say("agent.inbox_empty")
+        for item in reports:
+            kit.screen.say(
+                "agent.inbox_row",
+                id=str(item.report.id)[-8:],
+                time=local_text(item.arrived_ms),
+                specialty=_specialty(item.report.specialty),
+                conclusion=item.report.conclusion,
+                read=kit.screen.words("agent.unread" if item.read_ms is None else "agent.read"),
+            )
+            kit.screen.event("report", report_id=item.report.id, arrived_ms=item.arrived_ms, read_ms=item.read_ms)
+
+
+@inbox_app.command("open", help=_words("cli.inbox_open"))
+def inbox_open(
+    context: typer.Context, report_id: Annotated[str, typer.Argument(help=_words("cli.report_id"))]
+) -> None:
+    with _kit(context) as kit:
+        wanted = report_id.strip().lower()
+        found = [i for i in kit.store.inbox() if wanted and (str(i.report.id).startswith(wanted) or str(i.report.id).endswith(wanted))]
+        if len(found) != 1:
+            raise InputError("report-unknown", prefix=report_id[:36])
+        report = found[0].report
+        patient = kit.store.patient(report.patient_id)
+        if patient:
+            _say_patient(kit.screen, "agent.patient_row", patient, kit.clock.now_ms())
+        kit.screen.say(
+            "agent.report",
+            specialty=_specialty(report.specialty),
+            practitioner=report.practitioner,
+            time=local_text(report.signed_ms),
+            conclusion=report.conclusion,
+            advice=report.advice,
+        )
+        kit.store.read_report(report.id, kit.clock.now_ms())
+        kit.screen.event("read", report_id=report.id)
+
+
+@app.command("sync", help=_words("cli.sync"))
+def sync(
+    context: typer.Context,
+    timeout: Annotated[float, typer.Option("--timeout", help=_words("cli.sync_timeout"))] = 60.0,
+) -> None:
+    from zhenbao.agent.service import send_waiting
+
+    with _kit(context) as kit:
+        before = kit.store.queue().total
+        send_waiting(kit.store, kit.settings.hub_host, kit.settings.hub_port, kit.clock, timeout_s=timeout)
+        waiting = kit.store.queue().total
+        kit.screen.say("agent.synced", receipted=max(0, before - waiting), waiting=waiting)
+        kit.screen.event("synced", waiting=waiting)
+
+
+@app.command("service", help=_words("cli.service"))
+def service(context: typer.Context) -> None:
+    import signal
+    import threading
+
+    from zhenbao.agent.screen import Screen
+    from zhenbao.agent.service import run_service
+    from zhenbao.agent.settings import kit_home, load_settings
+
+    chosen: Chosen = context.obj
+    home = kit_home(chosen.home)
+    settings = load_settings(home)
+    screen = Screen(_words, json_lines=chosen.json_lines)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    screen.say("agent.service_started")
+    screen.event("service-started")
+
+    def report_arrived(report: Report) -> None:
+        screen.bell()
+        specialty = _specialty(report.specialty)
+        screen.say("agent.report_arrived", specialty=specialty, conclusion=report.conclusion)
+        screen.event("report-arrived", report_id=report.id)
+
+    def road(event: Event) -> None:
+        if event.name in ("up", "down"):
+            screen.say("agent.service_online" if event.name == "up" else "agent.service_offline")
+        screen.event("road", name=event.name, kind=event.kind, subject_id=event.subject_id, reason=event.reason)
+
+    run_service(
+        home,
+        settings.kit_id,
+        host=settings.hub_host,
+        port=settings.hub_port,
+        clock=SystemClock(),
+        stop=stop,
+        on_report=report_arrived,
+        on_event=road,
+        on_store=screen.trouble,
+    )
+
+
+def _specialty(key: str) -> str:
+    from zhenbao.rules import specialties
+
+    known = specialties()
+    return known[key].name(_words.language) if key in known else key

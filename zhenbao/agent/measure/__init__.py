@@ -1,0 +1,1 @@
+"""Taking readings: device, journal, analysis, alarm, record. One module a kind of reading."""

@@ -1,0 +1,273 @@
+"""Spirometry: blow after blow with feedback, until the session is good enough or eight blows are done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from zhenbao.agent.capture import Journal, all_values, only_measurement
+from zhenbao.agent.kit import Kit
+from zhenbao.agent.measure.front_end import take
+from zhenbao.agent.measure.saving import conclude
+from zhenbao.agent.protocols import protocol
+from zhenbao.agent.recovery import close_orphans
+from zhenbao.agent.store import KitStore
+from zhenbao.agent.visit import Visit
+from zhenbao.drivers.frontend.assemble import assemble
+from zhenbao.drivers.frontend.messages import End, FlowSamples, StreamHead
+from zhenbao.drivers.links.serial import open_serial
+from zhenbao.drivers.spirometer.driver import FrontEndSpirometer
+from zhenbao.model.ids import uuid7
+from zhenbao.model.observation import Device, Observation
+from zhenbao.model.patient import Encounter, Patient
+from zhenbao.model.quantity import Quantity
+from zhenbao.model.recording import Recording
+from zhenbao.model.spirometry import Blow, SpirometryAnalysis
+from zhenbao.model.time import age_years
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class BlowStart:
+    """Journal mark before each blow."""
+
+    started_ms: int
+
+
+@dataclass(slots=True)
+class RecordedBlow:
+    """One blow as it arrived."""
+
+    started_ms: int
+    head: StreamHead | None = None
+    samples: list[FlowSamples] = field(default_factory=list)
+    end: End | None = None
+
+    @property
+    def whole(self) -> bool:
+        """The device said that it ended; a torn blow is kept but says nothing of the patient."""
+        return self.head is not None and self.end is not None and bool(self.samples)
+
+
+async def measure_spirometry(kit: Kit, visit: Visit) -> None:
+    """Lead through the blows and keep them all, the bad ones too. Blows of an interrupted session are taken up again.
+
+    Raises:
+        DeviceError: the front-end is absent or was lost; all that arrived is kept for the next attempt.
+        InputError: ``measuring``.
+    """
+    from zhenbao.signal.spirometry import grade_session
+
+    numbers = protocol("spirometry")
+    with only_measurement(kit.home):
+        close_orphans(kit, keep_encounter=visit.encounter.id)
+        journal = Journal(kit.store, visit.encounter.id, "spirometry")
+        recorded = recorded_blows(kit.store, journal.id)
+        if whole := sum(b.whole for b in recorded):
+            kit.screen.say("agent.resumed", count=whole)
+            kit.screen.event("resumed", code="spirometry", count=whole)
+        last_sample_s = kit.clock.monotonic_s()
+        age = _age(visit.patient, kit.clock.now_ms())
+        blows = analysed(recorded, age)
+        async with open_serial(kit.settings.front_end_port) as link:
+            front_end = FrontEndSpirometer()
+            while len(blows) < numbers["most_blows"] and (not blows or grade_session(blows, age).more_blows):
+                if blows:
+                    kit.screen.say("agent.spirometry_more", count=grade_session(blows, age).more_blows)
+                number = len(blows) + 1
+                kit.screen.say("agent.spirometry_blow", number=number)
+                kit.screen.event("blow-start", number=number)
+                start = BlowStart(kit.clock.now_ms())
+                journal.add(start)
+                taken = await take(kit, front_end.read(link, duration_s=numbers["blow_s"]), journal)
+                if taken.error is not None:
+                    raise taken.error
+                recorded.append(RecordedBlow(start.started_ms, taken.head, taken.flow, taken.end))
+                last_sample_s = taken.last_sample_s
+                blows = analysed(recorded, age)
+                _say_blow(kit, blows[-1], number)
+        observation, recordings = spirometry_observation(kit, visit.encounter, visit.patient, front_end.device, recorded)
+        _say_result(kit, observation)
+        conclude(kit, visit, observation, recordings, last_sample_s=last_sample_s, capture=journal.id)
+
+
+def recorded_blows(store: KitStore, capture_id: UUID) -> list[RecordedBlow]:
+    """The blows of a capture, split at their marks."""
+    blows: list[RecordedBlow] = []
+    for part in all_values(store, capture_id, (BlowStart, StreamHead, FlowSamples, End)):
+        if isinstance(part, BlowStart):
+            blows.append(RecordedBlow(part.started_ms))
+        elif isinstance(part, StreamHead):
+            blows[-1].head = part
+        elif isinstance(part, FlowSamples):
+            blows[-1].samples.append(part)
+        elif isinstance(part, End):
+            blows[-1].end = part
+    return blows
+
+
+def analysed(recorded: Sequence[RecordedBlow], age: int | None) -> list[Blow]:
+    """Every whole blow, each judged with the largest FVC before it (ATS/ERS 2019: end of forced expiration)."""
+    from zhenbao.signal.spirometry import analyse_blow
+
+    blows: list[Blow] = []
+    for time_s, flow_l_s in (_curve(blow) for blow in recorded if blow.whole):
+        prior = max((b.fvc_l for b in blows if b.fvc_acceptable), default=None)
+        blows.append(analyse_blow(time_s, flow_l_s=flow_l_s, age_years=age, prior_fvc_l=prior))
+    return blows
+
+
+def _curve(blow: RecordedBlow) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Time in s and flow in L/s, BTPS; lost samples are NaN."""
+    import numpy as np
+
+    from zhenbao.signal.spirometry import btps_factor
+
+    assert blow.head is not None
+    recording = _recording(blow, UUID(int=0), UUID(int=0))
+    flow = recording.values()[0]
+    if not blow.head.btps:
+        assert blow.head.temperature_c is not None and blow.head.pressure_pa is not None
+        flow = flow * btps_factor(blow.head.temperature_c, blow.head.pressure_pa / 1000)
+    return np.arange(flow.size) / recording.fs_hz, flow
+
+
+def _recording(blow: RecordedBlow, id_: UUID, observation_id: UUID) -> Recording:
+    assert blow.head is not None
+    return assemble(
+        blow.head,
+        blow.samples,
+        blow.end,
+        id=id_,
+        observation_id=observation_id,
+        started_ms=blow.started_ms,
+    )
+
+
+def spirometry_observation(
+    kit: Kit, encounter: Encounter, patient: Patient | None, device: Device, recorded: Sequence[RecordedBlow]
+) -> tuple[Observation, list[Recording]]:
+    """The session as it is kept, and what the analysis says of it."""
+    from zhenbao.signal.spirometry import analyse_session
+
+    now_ms = kit.clock.now_ms()
+    observation_id = uuid7(now_ms)
+    kept = [b for b in recorded if b.head is not None and b.samples]
+    recordings = [_recording(blow, uuid7(now_ms), observation_id) for blow in kept]
+    whole = [b for b in recorded if b.whole]
+    analysis = analyse_session(
+        [_curve(b) for b in whole],
+        sex=str(patient.sex) if patient else None,
+        age_years=_age(patient, now_ms) if patient else None,
+        height_cm=patient.height_cm if patient else None,
+        equation=kit.settings.spirometry_equation,
+    )
+    complete = len(whole) == len(recorded) and bool(whole)
+    return (
+        Observation(
+            observation_id,
+            encounter.patient_id,
+            encounter.id,
+            kit.settings.kit_id,
+            "spirometry",
+            "preliminary" if whole else "incomplete",
+            kept[0].started_ms if kept else now_ms,
+            device,
+            _values(analysis),
+            context={"chest_pain": encounter.chest_pain},
+            findings=analysis.findings,
+            spirometry=analysis,
+            recordings=tuple(r.id for r in recordings),
+            notes=() if complete else ("interrupted",),
+        ),
+        recordings,
+    )
+
+
+def _values(analysis: SpirometryAnalysis) -> dict[str, Quantity]:
+    session = analysis.session
+    values = {}
+    if session.fev1_l is not None:
+        values["fev1"] = Quantity(round(session.fev1_l, 3), "L")
+    if session.fvc_l is not None:
+        values["fvc"] = Quantity(round(session.fvc_l, 3), "L")
+    if session.fev1_fvc is not None:
+        values["fev1_fvc"] = Quantity(round(100 * session.fev1_fvc, 1), "%")
+    return values
+
+
+def close_spirometry(
+    kit: Kit, encounter: Encounter, capture_id: UUID
+) -> tuple[Observation, list[Recording]] | None:
+    """What an abandoned session left behind; None where it left no sample."""
+    recorded = recorded_blows(kit.store, capture_id)
+    if not any(b.samples for b in recorded):
+        return None
+    patient, device = kit.store.patient(encounter.patient_id), Device(FrontEndSpirometer.name)
+    observation, recordings = spirometry_observation(kit, encounter, patient, device, recorded)
+    notes = tuple(sorted({*observation.notes, "interrupted"}))
+    return replace(observation, status="incomplete", notes=notes), recordings
+
+
+def _age(patient: Patient, now_ms: int) -> int | None:
+    return age_years(patient.birth_date, now_ms) if patient.birth_date else None
+
+
+def _say_blow(kit: Kit, blow: Blow, number: int) -> None:
+    words = kit.screen.words
+    if blow.fev1_acceptable and blow.fvc_acceptable:
+        verdict = words("agent.blow_good")
+    else:
+        defects = words("agent.list_separator").join(words(f"blow_defect.{d}") for d in blow.defects)
+        verdict = words("agent.blow_bad", defects=defects)
+    kit.screen.say(
+        "agent.blow_result",
+        number=number,
+        fev1=_litres(kit, blow.fev1_l),
+        fvc=_litres(kit, blow.fvc_l),
+        pef=blow.pef_l_s,
+        verdict=verdict,
+    )
+    kit.screen.event(
+        "blow",
+        number=number,
+        fev1_l=blow.fev1_l,
+        fvc_l=blow.fvc_l,
+        defects=blow.defects,
+        acceptable=blow.fev1_acceptable and blow.fvc_acceptable,
+    )
+
+
+def _say_result(kit: Kit, observation: Observation) -> None:
+    words, analysis = kit.screen.words, observation.spirometry
+    assert analysis is not None
+    session = analysis.session
+    ratio = words("agent.not_measured") if session.fev1_fvc is None else f"{session.fev1_fvc:.0%}"
+    kit.screen.say(
+        "agent.spirometry_result",
+        fev1=_litres(kit, session.fev1_l),
+        fvc=_litres(kit, session.fvc_l),
+        ratio=ratio,
+        fev1_grade=session.fev1_grade,
+        fvc_grade=session.fvc_grade,
+    )
+    if analysis.interpretation is not None:
+        severity = analysis.interpretation.cn5_severity
+        kit.screen.say(
+            "agent.spirometry_class",
+            pattern=words(f"spirometry_class.{analysis.interpretation.cn5_class}"),
+            severity=f"({words(f'spirometry_severity.{severity}')})" if severity else "",
+            equation=words(f"equation.{analysis.equation}"),
+        )
+    for limit in analysis.limits:
+        kit.screen.say("agent.limit", text=words(f"spirometry_limit.{limit}"))
+
+
+def _litres(kit: Kit, value_l: float | None) -> str:
+    words = kit.screen.words
+    return words("agent.not_measured") if value_l is None else words("agent.litres", value=value_l)

@@ -1,0 +1,97 @@
+"""What a technician sets on a kit once: who it is, where the hub and the devices are, whom to phone.
+
+One TOML file, ``kit.toml``, in the kit's folder; free of patient data.
+"""
+
+import os
+import re
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+
+from zhenbao.model.errors import InputError
+
+FILE = "kit.toml"
+_KIT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class KitSettings:
+    """The settings of one kit."""
+
+    kit_id: str
+    village: str = ""
+    hub_host: str = "127.0.0.1"
+    hub_port: int = 1883
+    bluetooth: str = ""
+    """Empty: the tablet's own Bluetooth. Otherwise an HCI address (``hci:tcp-client:127.0.0.1:9001``)."""
+    front_end_port: str = ""
+    """Serial port of the sensor front-end, best as ``/dev/serial/by-id/...``."""
+    emergency_phone: str = "120"
+    hub_phone: str = ""
+    chest_pain_phone: str = ""
+    spirometry_equation: str = "jian2017"
+
+
+def kit_home(chosen: Path | None) -> Path:
+    """The kit's folder: as chosen, else ZHENBAO_HOME, else the user's data folder."""
+    if chosen is not None:
+        return chosen
+    if named := os.environ.get("ZHENBAO_HOME"):
+        return Path(named)
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "zhenbao"
+
+
+def load_settings(home: Path) -> KitSettings:
+    """Read and check ``kit.toml``.
+
+    Raises:
+        InputError: ``settings-missing``, ``settings-syntax``, ``settings-key`` (with the nearest valid key),
+            ``settings-type`` or ``settings-kit-id``.
+    """
+    path = home / FILE
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("settings-missing", path=path) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError("settings-syntax", path=path, reason=error) from None
+    known = {field.name: field.type for field in fields(KitSettings)}
+    for key, value in table.items():
+        if key not in known:
+            raise InputError("settings-key", key=key, nearest=(get_close_matches(key, known, 1) or ["?"])[0])
+        if type(value) is not known[key]:
+            raise InputError("settings-type", key=key, expected=getattr(known[key], "__name__", known[key]))
+    check_kit_id(table.get("kit_id", ""))
+    return KitSettings(**table)
+
+
+def check_kit_id(kit_id: str) -> str:
+    """The id as given, if it is one.
+
+    Raises:
+        InputError: ``settings-kit-id``.
+    """
+    if not _KIT_ID.fullmatch(kit_id):
+        raise InputError("settings-kit-id")
+    return kit_id
+
+
+def save_settings(home: Path, settings: KitSettings) -> None:
+    """Write ``kit.toml`` whole or not at all."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lines = [f"{key} = {_toml(value)}\n" for key, value in asdict(settings).items()]
+    draft = home / f".{FILE}.new"
+    with draft.open("w", encoding="utf-8") as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(home / FILE)
+
+
+def _toml(value: str | int) -> str:
+    if isinstance(value, int):
+        return str(value)
+    escaped = "".join(c if c >= " " and c not in '"\\' else f"\\u{ord(c):04x}" for c in value)
+    return f'"{escaped}"'

@@ -1,0 +1,253 @@
+"""One SQLite file, safe against kills, power cuts, a full disk and two processes at once.
+
+WAL with ``synchronous=FULL``: what a write acknowledged is on the disk. A damaged file is renamed, never deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from zhenbao.agent.store import schema
+from zhenbao.agent.store.faults import storage_error
+from zhenbao.agent.store.space import Ballast
+from zhenbao.model.errors import StorageError
+from zhenbao.model.time import Clock
+
+T = TypeVar("T")
+FILE = "kit.sqlite3"
+_LOCK = "kit.lock"
+_CHECKED = "kit.checked"
+_ALWAYS_CHECKED_BYTES = 32 << 20
+_LOCK_WAIT_S = 10.0
+_PRAGMAS = (
+    "busy_timeout=10000",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "cell_size_check=ON",
+    "temp_store=MEMORY",  # no patient data in temporary files
+    # A small log leaves more of a full disk to what matters: the ballast is eight times its size.
+    "wal_autocheckpoint=512",
+    "journal_size_limit=2097152",
+)
+
+
+class Database:
+    """The open file. Any thread may call; calls take turns.
+
+    Attributes:
+        set_aside: name of the damaged file that was put aside at this opening, or None.
+    """
+
+    def __init__(self, directory: Path, clock: Clock, boot: str, ballast_bytes: int) -> None:
+        """Open, check, and where needed make, migrate or replace the database in ``directory``.
+
+        Raises:
+            StorageError: see ``faults.storage_error``; ``store-newer``, ``store-in-use``.
+        """
+        self.directory = directory
+        self.ballast = Ballast(directory, ballast_bytes)
+        self.set_aside: str | None = None
+        self._path = directory / FILE
+        self._clock = clock
+        self._boot = boot
+        self._turn = threading.RLock()
+        self._lock_descriptor = -1
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock_descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                self._connection = self._opened()
+            except StorageError as error:
+                if error.code != "store-full" or not self.ballast.release():
+                    raise
+                self._connection = self._opened()
+        except OSError as error:
+            self._unlock()
+            raise storage_error(error, directory) from error
+        except StorageError:
+            self._unlock()
+            raise
+        self.ballast.restore()
+
+    def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a query.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        with self._turn:
+            try:
+                return self._connection.execute(sql, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise self._failed(error) from error
+
+    def write(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
+        """Run ``work`` in one transaction; when this returns, it is on the disk.
+
+        Args:
+            work: what to do; it may be run a second time if the first was undone by a full disk.
+            urgent: may use the room that is held back.
+
+        Raises:
+            StorageError: nothing of it was kept.
+        """
+        with self._turn:
+            if not urgent and self.ballast.low:
+                raise StorageError("store-full", free_mb=self.ballast.free_bytes >> 20)
+            try:
+                result = self._transaction(work)
+            except StorageError as error:
+                if error.code != "store-full" or not urgent:
+                    raise
+                self.ballast.release()
+                # What the log holds goes into the file, and the log's room is free as well.
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+                result = self._transaction(work)
+            if not self.ballast.held:
+                self.ballast.restore()
+            return result
+
+    def close(self) -> None:
+        """Close the file; harmless when closed."""
+        with self._turn:
+            self._connection.close()
+            self._unlock()
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        connection = self._connection
+        try:
+            connection.execute("begin immediate")
+            try:
+                result = work(connection)
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("rollback")
+                raise
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        return result
+
+    def _failed(self, error: sqlite3.Error) -> StorageError:
+        failure = storage_error(error, self.directory)
+        if failure.code == "store-damaged":
+            # The next opening must look at the whole file.
+            with contextlib.suppress(OSError):
+                (self.directory / _CHECKED).unlink()
+        return failure
+
+    # Opening
+
+    def _opened(self) -> sqlite3.Connection:
+        self._lock(fcntl.LOCK_SH)
+        try:
+            connection = self._connected()
+        except StorageError as error:
+            if error.code != "store-damaged":
+                raise
+            connection = self._replaced()
+        return connection
+
+    def _connected(self) -> sqlite3.Connection:
+        """A connection to a database that is whole and of this version."""
+        fresh = not self._path.exists()
+        if fresh:
+            # Made by us first, so that SQLite gives its own files the same rights.
+            self._lock(fcntl.LOCK_EX)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._path.chmod(0o600)
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(f"pragma {pragma}")
+            (version,) = connection.execute("pragma user_version").fetchone()
+            if version > schema.LATEST:
+                raise StorageError("store-newer", found=version, known=schema.LATEST)
+            if version < schema.LATEST:
+                self._lock(fcntl.LOCK_EX)
+                self._checked(connection)
+                connection.execute("pragma journal_mode=WAL")
+                schema.migrate(connection)
+            if connection.execute("pragma journal_mode").fetchone() != ("wal",):
+                raise StorageError("store-io", reason="no WAL")
+            self._checked(connection)
+            self._lock(fcntl.LOCK_SH)
+        except sqlite3.Error as error:
+            connection.close()
+            raise self._failed(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _checked(self, connection: sqlite3.Connection) -> None:
+        """Look at the whole file: always when small, once a boot when large.
+
+        Raises:
+            StorageError: ``store-damaged``.
+        """
+        mark = self.directory / _CHECKED
+        if self._path.stat().st_size > _ALWAYS_CHECKED_BYTES:
+            with contextlib.suppress(OSError):
+                if mark.read_text() == self._boot:
+                    return
+        if connection.execute("pragma quick_check(1)").fetchone() != ("ok",):
+            with contextlib.suppress(OSError):
+                mark.unlink()
+            raise StorageError("store-damaged")
+        # A convenience only: without it the next opening checks again.
+        with contextlib.suppress(OSError):
+            mark.write_text(self._boot)
+
+    def _replaced(self) -> sqlite3.Connection:
+        """Put the damaged database aside, whole, and open a new one."""
+        self._lock(fcntl.LOCK_EX)
+        try:
+            # Another process may have replaced it while this one waited.
+            return self._connected()
+        except StorageError as error:
+            if error.code != "store-damaged":
+                raise
+        self._lock(fcntl.LOCK_EX)
+        stamp = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+        name, n = f"kit.damaged-{stamp}.sqlite3", 1
+        while (self.directory / name).exists():
+            n += 1
+            name = f"kit.damaged-{stamp}-{n}.sqlite3"
+        for suffix in ("-wal", "-shm", ""):
+            with contextlib.suppress(FileNotFoundError):
+                (self.directory / f"{FILE}{suffix}").rename(self.directory / f"{name}{suffix}")
+        self.set_aside = name
+        return self._connected()
+
+    def _lock(self, kind: int) -> None:
+        """Shared by everyone who has the file open; exclusive to make, migrate or replace it.
+
+        Raises:
+            StorageError: ``store-in-use``, another process keeps it open.
+        """
+        deadline = self._clock.monotonic_s() + _LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(self._lock_descriptor, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._clock.monotonic_s() > deadline:
+                    raise StorageError("store-in-use") from None
+                self._clock.sleep(0.05)
+            else:
+                return
+
+    def _unlock(self) -> None:
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = -1

@@ -1,0 +1,139 @@
+"""What came from the hub: reports, and that a physician has looked."""
+
+from __future__ import annotations
+
+import sqlite3
+from uuid import UUID
+
+from zhenbao.agent.store.database import Database
+from zhenbao.agent.store.outbox import HUB, Sender, post, set_state
+from zhenbao.agent.store.values import InboxReport, Quarantined
+from zhenbao.model.errors import Rejected
+from zhenbao.model.report import DeliveryState, Receipt, Report, ReportRead, Viewed
+from zhenbao.sync.envelope import Body, Envelope, Lane, pack, unpack
+
+
+def accept(database: Database, sender: Sender, epoch: str, envelope: Envelope, now_ms: int) -> Receipt:
+    """See ``MailboxStore.accept``. A kit takes reports and word that they were seen, from the hub, for itself alone."""
+
+    def receipt(received_ms: int, *, duplicate: bool = False, refused: str = "") -> Receipt:
+        return Receipt(envelope.id, envelope.body_sha256, epoch, received_ms, duplicate, refused)
+
+    def take(connection: sqlite3.Connection) -> Receipt:
+        known = connection.execute("select sha256, received_ms from inbox where id = ?", (str(envelope.id),)).fetchone()
+        if known is not None and known[0] == envelope.body_sha256:
+            return receipt(known[1], duplicate=True)
+        refused_before = connection.execute(
+            "select at_ms, reason from refused where id = ? and sha256 = ?", (str(envelope.id), envelope.body_sha256)
+        ).fetchone()
+        if refused_before is not None:
+            return receipt(refused_before[0], duplicate=True, refused=refused_before[1])
+        try:
+            if known is not None:
+                raise Rejected("other-body")
+            _keep(connection, sender, envelope, _read(sender, envelope), now_ms)
+        except Rejected as error:
+            connection.execute(
+                "insert into refused values (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    str(envelope.id),
+                    envelope.body_sha256,
+                    envelope.sender,
+                    envelope.kind,
+                    str(envelope.subject_id),
+                    now_ms,
+                    error.code,
+                    envelope.body,
+                ),
+            )
+            return receipt(now_ms, refused=error.code)
+        connection.execute(
+            "insert into inbox values (?, ?, ?, ?, ?, ?, ?)",
+            (
+                str(envelope.id),
+                envelope.sender,
+                envelope.boot,
+                envelope.sequence,
+                envelope.kind,
+                envelope.body_sha256,
+                now_ms,
+            ),
+        )
+        return receipt(now_ms)
+
+    return database.write(take, urgent=True)
+
+
+def _read(sender: Sender, envelope: Envelope) -> Body:
+    """The value, if it is for this kit and of a kind that a kit takes."""
+    if envelope.recipient != sender.name or envelope.sender != HUB:
+        raise Rejected("other-recipient")
+    value = unpack(envelope.kind, envelope.body)
+    if not isinstance(value, Report | Viewed):
+        raise Rejected("envelope-kind", kind=envelope.kind)
+    return value
+
+
+def _keep(connection: sqlite3.Connection, sender: Sender, envelope: Envelope, value: Body, now_ms: int) -> None:
+    match value:
+        case Report():
+            known = connection.execute("select body from reports where id = ?", (str(value.id),)).fetchone()
+            if known is not None and known[0] != envelope.body:
+                raise Rejected("other-body")
+            connection.execute(
+                "insert into reports values (?, ?, ?, ?, null, ?) on conflict do nothing",
+                (str(value.id), str(value.encounter_id), str(value.patient_id), now_ms, envelope.body),
+            )
+            for subject_id in value.observation_ids:
+                set_state(connection, subject_id, DeliveryState.REPORTED, now_ms, peer_ms=value.signed_ms)
+        case Viewed():
+            for subject_id in value.observation_ids:
+                set_state(connection, subject_id, DeliveryState.VIEWED, now_ms, peer_ms=value.viewed_ms)
+
+
+def reports(database: Database, limit: int | None) -> list[InboxReport]:
+    """Reports, the last that arrived first."""
+    rows = database.read(
+        "select body, arrived_ms, read_ms from reports order by rowid desc limit ?", (-1 if limit is None else limit,)
+    )
+    return [InboxReport(_report(body), arrived_ms, read_ms) for body, arrived_ms, read_ms in rows]
+
+
+def _report(body: bytes) -> Report:
+    value = unpack("report", body)
+    assert isinstance(value, Report)  # noqa: S101 - unpack gives what it was asked for
+    return value
+
+
+def read_report(database: Database, sender: Sender, report_id: UUID, now_ms: int) -> bool:
+    """The village doctor opened a report: note it and tell the hub, once. False where it was read, or is not here."""
+
+    def mark(connection: sqlite3.Connection) -> bool:
+        changed = connection.execute(
+            "update reports set read_ms = ? where id = ? and read_ms is null", (now_ms, str(report_id))
+        ).rowcount
+        if changed:
+            body = pack(ReportRead(report_id, now_ms))
+            post(
+                connection,
+                sender,
+                kind="report-read",
+                lane=Lane.REPORTS,
+                subject_id=report_id,
+                body=body,
+                now_ms=now_ms,
+            )
+        return bool(changed)
+
+    return database.write(mark, urgent=True)
+
+
+def quarantined(database: Database) -> list[Quarantined]:
+    """What was refused by either side, the newest first."""
+    return [
+        Quarantined(UUID(id_), direction, kind, UUID(subject_id), at_ms, reason)
+        for id_, direction, kind, subject_id, at_ms, reason in database.read(
+            "select id, 'out', kind, subject_id, closed_ms as at_ms, reason from outbox where state = 'refused'"
+            " union all select id, 'in', kind, subject_id, at_ms, reason from refused order by at_ms desc"
+        )
+    ]

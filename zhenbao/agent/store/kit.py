@@ -1,0 +1,343 @@
+"""The kit's store: everything the village doctor has, and the kit's end of the mailbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+from zhenbao.agent.store import captures, inbox, outbox, records
+from zhenbao.agent.store.database import Database
+from zhenbao.agent.store.outbox import Sender
+from zhenbao.agent.store.space import DEFAULT_BYTES
+from zhenbao.agent.store.values import Account, Capture, InboxReport, Quarantined, QueueStatus
+from zhenbao.model.errors import StorageError
+from zhenbao.model.observation import Observation
+from zhenbao.model.patient import Encounter, Patient
+from zhenbao.model.recording import Recording
+from zhenbao.model.report import DeliveryState, Receipt
+from zhenbao.model.time import Clock
+from zhenbao.sync.envelope import Envelope, Lane
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_RANDOM_BOOT = secrets.token_hex(16)
+
+
+def boot_id() -> str:
+    """Names this start of the machine; where the system does not tell, this start of the program."""
+    try:
+        return _BOOT_ID.read_text().strip().replace("-", "")
+    except OSError:
+        return _RANDOM_BOOT
+
+
+class KitStore:
+    """Implements ``sync.mailbox.MailboxStore``. Several processes may have it open; any thread may call.
+
+    Every method may raise ``StorageError``; then nothing of what it was given was kept.
+    """
+
+    def __init__(self, database: Database, clock: Clock, kit_id: str, boot: str) -> None:
+        """Use ``KitStore.open``."""
+        self._database = database
+        self._clock = clock
+        self._kit_id = kit_id
+        self._epoch = self._own_epoch(kit_id)
+        # A database made anew in the same boot counts from 1 again: its epoch keeps the two apart.
+        self._sender = Sender(kit_id, f"{boot}-{self._epoch[:8]}")
+        if database.set_aside is not None:
+            self._notify("store-set-aside", file=database.set_aside)
+
+    @classmethod
+    def open(cls, directory: Path, *, kit_id: str, clock: Clock, ballast_bytes: int = DEFAULT_BYTES) -> KitStore:
+        """Open the store in ``directory``; make, migrate or, where it is damaged, replace it.
+
+        Args:
+            directory: the kit's folder; made with mode 0700 if it is not there.
+            kit_id: whose store it is.
+            ballast_bytes: disk space held back for critical readings.
+
+        Raises:
+            StorageError: ``store-full``, ``store-read-only``, ``store-permission``, ``store-io``, ``store-newer``,
+                ``store-in-use``, ``store-busy`` or ``store-other-kit``.
+        """
+        boot = boot_id()
+        database = Database(directory, clock, boot, ballast_bytes)
+        try:
+            return cls(database, clock, kit_id, boot)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close the store; harmless when closed."""
+        self._database.close()
+
+    def __enter__(self) -> KitStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def notices(self) -> tuple[StorageError, ...]:
+        """What a person must know of the store: a damaged database was put aside; the disk is nearly full."""
+        kept = self._database.read("select code, facts from notices order by id")
+        told = [StorageError(code, **json.loads(facts)) for code, facts in kept]
+        if not self._database.ballast.held:
+            told.append(StorageError("store-low", free_mb=self._database.ballast.free_bytes >> 20))
+        return tuple(told)
+
+    def dismiss_notices(self) -> None:
+        """A technician has seen to what the notices say."""
+        self._database.write(lambda c: c.execute("delete from notices"))
+
+    # Records
+
+    def save_patient(self, patient: Patient) -> None:
+        """Keep a patient and queue it; an unchanged one is not queued again.
+
+        Raises:
+            InputError: ``patient-known``, another patient has this resident number.
+        """
+        records.save_patient(self._database, self._sender, patient, self._clock.now_ms())
+
+    def save_encounter(self, encounter: Encounter) -> None:
+        """Keep an encounter and queue it; an unchanged one is not queued again. Its patient comes first."""
+        records.save_encounter(self._database, self._sender, encounter, self._clock.now_ms())
+
+    def save_observation(
+        self,
+        observation: Observation,
+        recordings: Sequence[Recording] = (),
+        *,
+        lane: Lane = Lane.RESULTS,
+        closes_capture: UUID | None = None,
+    ) -> bool:
+        """Keep a reading with its samples, queue them, and end its crash journal: all of it, or nothing.
+
+        Args:
+            lane: ``CRITICAL`` takes the recordings, the patient and the encounter along; otherwise recordings go
+                in ``WAVEFORMS``.
+
+        Returns:
+            False where this very reading, or another of the same ``device_key`` from the same device (driver and
+            serial number), had been kept before. The journal is ended all the same.
+
+        Raises:
+            StorageError: ``store-id-known``, the id is another reading's; ``store-order``, no such encounter.
+        """
+        return records.save_observation(
+            self._database,
+            self._sender,
+            observation,
+            recordings,
+            lane=lane,
+            closes_capture=closes_capture,
+            now_ms=self._clock.now_ms(),
+        )
+
+    def patients(self, query: str = "", *, limit: int = 100) -> list[Patient]:
+        """Patients by a part of the name or the end of the number, the newest first."""
+        return records.patients(self._database, query, limit)
+
+    def patient(self, patient_id: UUID) -> Patient | None:
+        return self._one(Patient, "where id = ?", str(patient_id))
+
+    def patient_by_number(self, number: str) -> Patient | None:
+        return self._one(Patient, "where resident_number = ?", number)
+
+    def encounter(self, encounter_id: UUID) -> Encounter | None:
+        return self._one(Encounter, "where id = ?", str(encounter_id))
+
+    def last_encounter(self) -> Encounter | None:
+        """The encounter that was begun last, by order of saving and not by any clock."""
+        return self._one(Encounter, "order by rowid desc limit 1")
+
+    def observations(
+        self, encounter_id: UUID | None = None, *, patient_id: UUID | None = None, limit: int | None = None
+    ) -> list[Observation]:
+        """Readings in order of saving; ``limit`` keeps the last ones."""
+        found = records.find(
+            self._database,
+            Observation,
+            "where (?1 is null or encounter_id = ?1) and (?2 is null or patient_id = ?2) order by rowid desc limit ?3",
+            None if encounter_id is None else str(encounter_id),
+            None if patient_id is None else str(patient_id),
+            -1 if limit is None else limit,
+        )
+        return found[::-1]
+
+    def observation(self, observation_id: UUID) -> Observation | None:
+        return self._one(Observation, "where id = ?", str(observation_id))
+
+    def recording(self, recording_id: UUID) -> Recording | None:
+        return self._one(Recording, "where id = ?", str(recording_id))
+
+    def recordings_of(self, observation_id: UUID) -> list[Recording]:
+        return records.find(self._database, Recording, "where observation_id = ? order by rowid", str(observation_id))
+
+    # Delivery
+
+    def delivery(self, subject_id: UUID) -> dict[DeliveryState, int]:
+        """The states a value has reached, each with the kit's time (Unix ms)."""
+        rows = self._database.read("select state, at_ms from states where subject_id = ?", (str(subject_id),))
+        times = {DeliveryState(state): at_ms for state, at_ms in rows}
+        return {state: times[state] for state in DeliveryState if state in times}
+
+    def peer_times(self, subject_id: UUID) -> dict[DeliveryState, int]:
+        """The hub's own time for each state it told: received, opened, signed (Unix ms)."""
+        rows = self._database.read(
+            "select state, peer_ms from states where subject_id = ? and peer_ms is not null", (str(subject_id),)
+        )
+        return {DeliveryState(state): peer_ms for state, peer_ms in rows}
+
+    def queue(self) -> QueueStatus:
+        """What is not yet at the hub."""
+        return outbox.status(self._database)
+
+    def account(self) -> Account:
+        """What was posted in all, and what the hub has receipted."""
+        return outbox.account(self._database)
+
+    def quarantined(self) -> list[Quarantined]:
+        """What one side refused, the newest first."""
+        return inbox.quarantined(self._database)
+
+    def release(self, envelope_id: UUID) -> bool:
+        """Send a refused item again, after its cause was removed. False where no such item was refused."""
+        return outbox.release(self._database, envelope_id)
+
+    # Reports
+
+    def inbox(self, *, limit: int | None = None) -> list[InboxReport]:
+        """Reports, the last that arrived first."""
+        return inbox.reports(self._database, limit)
+
+    def read_report(self, report_id: UUID, now_ms: int) -> bool:
+        """The village doctor opened it: note that and tell the hub, once.
+
+        Returns:
+            False where it was read before, or is not here.
+        """
+        return inbox.read_report(self._database, self._sender, report_id, now_ms)
+
+    # The crash journal
+
+    def begin_capture(self, encounter_id: UUID, code: str, detail: dict[str, Any]) -> UUID:
+        """Begin a journal. ``detail`` must be JSON."""
+        return captures.begin(self._database, encounter_id, code, detail, self._clock.now_ms())
+
+    def add_part(self, capture_id: UUID, kind: str, body: bytes) -> None:
+        """Keep a part; it is on the disk when this returns.
+
+        Raises:
+            StorageError: ``store-order``, the journal was ended.
+        """
+        captures.add_part(self._database, capture_id, kind, body)
+
+    def parts(self, capture_id: UUID) -> list[tuple[str, bytes]]:
+        """Kind and body of each part, in order."""
+        return captures.parts(self._database, capture_id)
+
+    def open_captures(self, encounter_id: UUID | None = None) -> list[Capture]:
+        """Journals that no observation has ended, the oldest first."""
+        return captures.opened(self._database, encounter_id)
+
+    def drop_capture(self, capture_id: UUID) -> bool:
+        """Forget a journal and its parts. False where there is none such."""
+        return captures.drop(self._database, capture_id)
+
+    # Small things
+
+    def device_sequence(self, device_serial: str) -> int | None:
+        """Sequence number of the last record fetched from a device."""
+        rows = self._database.read("select sequence from device_sequences where serial = ?", (device_serial,))
+        return int(rows[0][0]) if rows else None
+
+    def set_device_sequence(self, device_serial: str, sequence: int) -> None:
+        self._database.write(
+            lambda c: c.execute(
+                "insert into device_sequences values (?, ?)"
+                " on conflict(serial) do update set sequence = excluded.sequence",
+                (device_serial, sequence),
+            )
+        )
+
+    def set_aside(self, device_key: str, code: str, reason: str, body: bytes) -> bool:
+        """Keep a device's result that belongs to no chart. False where it was kept before."""
+        row = (device_key, code, reason, self._clock.now_ms(), body)
+        return self._database.write(
+            lambda c: c.execute("insert into set_aside values (?, ?, ?, ?, ?) on conflict do nothing", row).rowcount == 1
+        )
+
+    def setting(self, key: str) -> str | None:
+        rows = self._database.read("select value from settings where key = ?", (key,))
+        return str(rows[0][0]) if rows else None
+
+    def set_setting(self, key: str, value: str) -> None:
+        self._database.write(
+            lambda c: c.execute(
+                "insert into settings values (?, ?) on conflict(key) do update set value = excluded.value", (key, value)
+            )
+        )
+
+    # MailboxStore
+
+    @property
+    def name(self) -> str:
+        return self._kit_id
+
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    def due(self, now_ms: int, limit: int) -> list[Envelope]:
+        return outbox.due(self._database, self._sender, now_ms, limit)
+
+    def tried(self, envelope_id: UUID, not_before_ms: int) -> None:
+        outbox.tried(self._database, envelope_id, not_before_ms)
+
+    def tries(self, envelope_id: UUID) -> int:
+        return outbox.tries(self._database, envelope_id)
+
+    def receipted(self, receipt: Receipt) -> bool:
+        return outbox.receipted(self._database, receipt, self._clock.now_ms())
+
+    def accept(self, envelope: Envelope, now_ms: int) -> Receipt:
+        return inbox.accept(self._database, self._sender, self._epoch, envelope, now_ms)
+
+    # Inside
+
+    def _one(self, type_: type[records.V], where: str, *parameters: object) -> records.V | None:
+        found = records.find(self._database, type_, where, *parameters)
+        return found[0] if found else None
+
+    def _own_epoch(self, kit_id: str) -> str:
+        """Check whose database this is, and read its name; a new one gets both."""
+
+        def read_or_make(connection: sqlite3.Connection) -> dict[str, str]:
+            for key, value in (("kit_id", kit_id), ("epoch", secrets.token_hex(16))):
+                connection.execute("insert into meta values (?, ?) on conflict do nothing", (key, value))
+            return dict(connection.execute("select key, value from meta").fetchall())
+
+        meta = dict(self._database.read("select key, value from meta"))
+        if "epoch" not in meta:
+            meta = self._database.write(read_or_make, urgent=True)
+        if meta["kit_id"] != kit_id:
+            raise StorageError("store-other-kit", found=meta["kit_id"], wanted=kit_id)
+        return str(meta["epoch"])
+
+    def _notify(self, code: str, **facts: object) -> None:
+        row = (code, json.dumps(facts, default=os.fspath), self._clock.now_ms())
+        self._database.write(
+            lambda c: c.execute("insert into notices (code, facts, at_ms) values (?, ?, ?)", row), urgent=True
+        )

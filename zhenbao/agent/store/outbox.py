@@ -1,0 +1,223 @@
+"""What waits for the hub. Posting is a part of the transaction that saves the subject; only a receipt ends it."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from dataclasses import dataclass
+from uuid import UUID
+
+from zhenbao.agent.store.database import Database
+from zhenbao.agent.store.values import Account, QueueStatus
+from zhenbao.model.ids import uuid7
+from zhenbao.model.report import DeliveryState, Receipt
+from zhenbao.sync.envelope import Envelope, Lane
+
+HUB = "hub"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who posts: ``boot`` names this start of the machine with this database, for the order of what is sent."""
+
+    name: str
+    boot: str
+
+
+def post(
+    connection: sqlite3.Connection,
+    sender: Sender,
+    *,
+    kind: str,
+    lane: Lane,
+    subject_id: UUID,
+    body: bytes,
+    now_ms: int,
+    lies_elsewhere: bool = False,
+) -> None:
+    """Queue a value and mark it as saved. Call inside the transaction that saves it.
+
+    Args:
+        body: the packed value.
+        lies_elsewhere: a recording, whose body is read from its own table.
+    """
+    (sequence,) = connection.execute(
+        "insert into counters values ('sequence', 1) on conflict(name) do update set value = value + 1 returning value"
+    ).fetchone()
+    connection.execute(
+        "insert into outbox (id, boot, sequence, kind, lane, subject_id, created_ms, body, sha256,"
+        " state, tries, not_before_ms) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', 0, 0)",
+        (
+            str(uuid7(now_ms)),
+            sender.boot,
+            sequence,
+            kind,
+            int(lane),
+            str(subject_id),
+            now_ms,
+            None if lies_elsewhere else body,
+            hashlib.sha256(body).digest(),
+        ),
+    )
+    # A new version is not at the hub, whatever became of the old one.
+    connection.execute(
+        "delete from states where subject_id = ? and state = ?", (str(subject_id), DeliveryState.RECEIVED)
+    )
+    set_state(connection, subject_id, DeliveryState.SAVED, now_ms, replace=True)
+
+
+def set_state(
+    connection: sqlite3.Connection,
+    subject_id: UUID | str,
+    state: DeliveryState,
+    at_ms: int,
+    *,
+    peer_ms: int | None = None,
+    replace: bool = False,
+) -> None:
+    """Note that a subject has reached a state; the first time stands unless ``replace``."""
+    verb = "replace" if replace else "ignore"
+    connection.execute(
+        f"insert or {verb} into states values (?, ?, ?, ?)",  # noqa: S608 - constant text
+        (str(subject_id), state.value, at_ms, peer_ms),
+    )
+
+
+def hasten(connection: sqlite3.Connection, subject_ids: tuple[UUID, ...]) -> None:
+    """Let what a critical reading belongs to travel with it: whose it is, and of which visit."""
+    for subject_id in subject_ids:
+        connection.execute(
+            "update outbox set lane = ? where subject_id = ? and state = 'waiting'",
+            (int(Lane.CRITICAL), str(subject_id)),
+        )
+
+
+def due(database: Database, sender: Sender, now_ms: int, limit: int) -> list[Envelope]:
+    """What may be sent, by lane and then in order of posting. A value's next version waits for the one before it."""
+    rows = database.read(
+        "select o.id, o.boot, o.sequence, o.kind, o.lane, o.subject_id, o.created_ms, coalesce(o.body, r.body),"
+        " o.sha256 from outbox o left join recordings r on o.body is null and r.id = o.subject_id"
+        " where o.state = 'waiting' and o.not_before_ms <= ? and not exists"
+        " (select 1 from outbox e where e.subject_id = o.subject_id and e.sequence < o.sequence"
+        " and e.state = 'waiting') order by o.lane, o.sequence limit ?",
+        (now_ms, limit),
+    )
+    envelopes = []
+    for id_, boot, sequence, kind, lane, subject_id, created_ms, body, sha256 in rows:
+        envelope = Envelope(
+            UUID(id_), sender.name, HUB, boot, sequence, kind, Lane(lane), UUID(subject_id), created_ms, body or b""
+        )
+        if envelope.body_sha256 == sha256:
+            envelopes.append(envelope)
+        else:
+            # The disk changed it: sending it would be worse than not sending it.
+            database.write(lambda c, i=id_: _refuse(c, i, "body-damaged", now_ms), urgent=True)  # type: ignore[misc]
+    return envelopes
+
+
+def tried(database: Database, envelope_id: UUID, not_before_ms: int) -> None:
+    database.write(
+        lambda c: c.execute(
+            "update outbox set tries = tries + 1, not_before_ms = ? where id = ? and state = 'waiting'",
+            (not_before_ms, str(envelope_id)),
+        ),
+        urgent=True,
+    )
+
+
+def tries(database: Database, envelope_id: UUID) -> int:
+    rows = database.read("select tries from outbox where id = ?", (str(envelope_id),))
+    return int(rows[0][0]) if rows else 0
+
+
+def receipted(database: Database, receipt: Receipt, now_ms: int) -> bool:
+    """See ``MailboxStore.receipted``."""
+
+    def settle(connection: sqlite3.Connection) -> bool:
+        row = connection.execute(
+            "select subject_id, sha256 from outbox where id = ? and state = 'waiting'", (str(receipt.envelope_id),)
+        ).fetchone()
+        if row is None or row[1] != receipt.body_sha256:
+            return False
+        if receipt.refused:
+            _refuse(connection, str(receipt.envelope_id), receipt.refused, now_ms)
+            return True
+        connection.execute(
+            "update outbox set state = 'delivered', closed_ms = ?, reason = null, peer_epoch = ? where id = ?",
+            (now_ms, receipt.store_epoch, str(receipt.envelope_id)),
+        )
+        newer = connection.execute(
+            "select 1 from outbox where subject_id = ? and state = 'waiting'", (row[0],)
+        ).fetchone()
+        if newer is None:
+            set_state(connection, row[0], DeliveryState.RECEIVED, now_ms, peer_ms=receipt.received_ms)
+        connection.execute("insert or replace into counters values ('last_receipt_ms', ?)", (now_ms,))
+        _notice_epoch(connection, receipt.store_epoch, now_ms)
+        return True
+
+    return database.write(settle, urgent=True)
+
+
+def release(database: Database, envelope_id: UUID) -> bool:
+    """Let a refused item try again, after somebody has removed the cause. False where none such is refused."""
+    return database.write(
+        lambda c: (
+            c.execute(
+                "update outbox set state = 'waiting', tries = 0, not_before_ms = 0, closed_ms = null, reason = null"
+                " where id = ? and state = 'refused'",
+                (str(envelope_id),),
+            ).rowcount
+            == 1
+        )
+    )
+
+
+def status(database: Database) -> QueueStatus:
+    """The queue in one look."""
+    by_lane = dict.fromkeys(Lane, 0)
+    oldest: int | None = None
+    for lane, count, first in database.read(
+        "select lane, count(*), min(created_ms) from outbox where state = 'waiting' group by lane"
+    ):
+        by_lane[Lane(lane)] = count
+        oldest = first if oldest is None else min(oldest, first)
+    ((last,),) = database.read("select max(value) from counters where name = 'last_receipt_ms'")
+    ((refused_out,),) = database.read("select count(*) from outbox where state = 'refused'")
+    ((refused_in,),) = database.read("select count(*) from refused")
+    return QueueStatus(by_lane, by_lane[Lane.CRITICAL], refused_out + refused_in, oldest, last)
+
+
+def account(database: Database) -> Account:
+    """How many items were posted, and how many of them the hub has receipted."""
+    ((posted, delivered),) = database.read("select count(*), count(*) filter (where state = 'delivered') from outbox")
+    return Account(posted, delivered)
+
+
+def _refuse(connection: sqlite3.Connection, envelope_id: str, reason: str, now_ms: int) -> None:
+    connection.execute(
+        "update outbox set state = 'refused', closed_ms = ?, reason = ? where id = ?",
+        (now_ms, reason[:200], envelope_id),
+    )
+
+
+def _notice_epoch(connection: sqlite3.Connection, epoch: str, now_ms: int) -> None:
+    """A hub database never heard of before was restored or made anew: what went to the others is due again.
+
+    The ids stay the same, so the hub answers for what it still has and takes what it lost. It happens once for
+    each new name, so two hubs that answer in turn cannot make it a loop.
+    """
+    if (
+        connection.execute("insert into peer_epochs values (?, ?) on conflict do nothing", (epoch, now_ms)).rowcount
+        == 0
+    ):
+        return
+    lost = "from outbox where state = 'delivered' and peer_epoch is not null and peer_epoch <> ?"
+    connection.execute(
+        f"delete from states where state = ? and subject_id in (select subject_id {lost})",  # noqa: S608 - constant text
+        (DeliveryState.RECEIVED.value, epoch),
+    )
+    connection.execute(
+        "update outbox set state = 'waiting', tries = 0, not_before_ms = 0, closed_ms = null, peer_epoch = null"
+        " where state = 'delivered' and peer_epoch is not null and peer_epoch <> ?",
+        (epoch,),
+    )

@@ -1,0 +1,302 @@
+"""The visit that the demo plays, act by act, every part real."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from zhenbao import rules
+from zhenbao.demo.devices import BLOOD_MMOL_L, cuff_readings, ecg_source, reading, table
+from zhenbao.demo.kit_process import Event, Killed, KitProcesses
+from zhenbao.demo.specialist import Specialist
+from zhenbao.firmware_sim.uplink import SwitchableUplink
+from zhenbao.hub.server import Hub
+from zhenbao.hub.worklist import Row, Shown
+from zhenbao.model.finding import Urgency
+from zhenbao.model.report import DeliveryState
+from zhenbao.model.time import SystemClock, local_time
+from zhenbao.words import Words
+
+KIT_ID = "kit-demo"
+HUB_PHONE = "0994-0000000"
+ACCOUNT = "specialist-demo"
+SHOWN: tuple[Shown, ...] = ("open", "archive")
+RESIDENT = "999999195602290019"
+"""Synthetic: the area code 999999 is assigned to nobody."""
+MISTYPED = "999999195602290018"
+WAIT_FACTOR = 60.0
+RECORDING_SPEED = 10.0
+UPLINK_BYTES_PER_S = 150_000
+"""A weak uplink, so that the broker's restart falls into the middle of the traffic."""
+PATIENCE_S = 30.0
+FRONT_END_CONFIG = """\
+mains_hz = 50
+ecg_rate_hz = 500
+flow_rate_hz = 100
+language = "zh-CN"
+village_code = "999999001101"
+village_name = "{village}"
+"""
+
+
+class DemoStuck(Exception):
+    """Something that had to happen did not happen in time."""
+
+
+@dataclass(slots=True)
+class Story:
+    """What was seen, for the summary and for programs."""
+
+    wait_factor: float = WAIT_FACTOR
+    recording_speed: float = RECORDING_SPEED
+    ecg_source: str = ""
+    refused_number: str = ""
+    technician: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    alarms: list[Event] = field(default_factory=list)
+    observations: list[dict[str, Any]] = field(default_factory=list)
+    glucose: list[Event] = field(default_factory=list)
+    kills: int = 0
+    blows_before_kill: int = 0
+    blows_resumed: int = 0
+    waiting_offline: int = 0
+    broker_restarts: int = 0
+    accepted_before_broker_restart: int = 0
+    cases: list[dict[str, Any]] = field(default_factory=list)
+    states: list[dict[str, Any]] = field(default_factory=list)
+    report: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    hub_url: str = ""
+    account: str = ""
+    password: str = ""
+
+
+class Stage:
+    """Everything that is up while the demo plays. ``with Stage(...) as stage``."""
+
+    def __init__(self, folder: Path, words: Words, *, ecg: Path | None, narrate: Callable[..., None]) -> None:
+        self.clock = SystemClock()
+        self.words = words
+        self.narrate = narrate
+        self.folder = folder
+        self.home = folder / "kit"
+        self.hub = Hub(folder / "hub", clock=self.clock)
+        self.bench = table(
+            folder, self.wall_time(), ecg_source(ecg), recording_speed=RECORDING_SPEED, wait_factor=WAIT_FACTOR
+        )
+        self.presses = cuff_readings()
+        self.kit = KitProcesses(self.home, wait_factor=WAIT_FACTOR, language=words.language)
+        self.story = Story(ecg_source=ecg.name if ecg else "")
+
+    def __enter__(self) -> Stage:
+        self.hub.start()
+        self.uplink = SwitchableUplink(self.hub.mqtt_port, bytes_per_s=UPLINK_BYTES_PER_S)
+        self.uplink.start()
+        self.bench.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kit.stop_service()
+        self.bench.__exit__(None, None, None)
+        self.uplink.stop()
+        self.hub.stop()
+
+    def wall_time(self) -> datetime:
+        """What every clock in the room shows."""
+        return local_time(self.clock.now_ms()).replace(tzinfo=None, microsecond=0)
+
+    def wait(self, what: str, happened: Callable[[], bool]) -> None:
+        """Until it happened.
+
+        Raises:
+            DemoStuck: not within ``PATIENCE_S``.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while not happened():
+            if time.monotonic() > deadline:
+                raise DemoStuck(what)
+            time.sleep(0.02)
+
+
+def play(stage: Stage) -> Story:
+    """The whole story, in order."""
+    for act in (prepare, register, measure_offline, die_and_return, deliver, report_back):
+        act(stage)
+    return stage.story
+
+
+def prepare(stage: Stage) -> None:
+    """The technician sets the kit up, pairs the meters, and writes the front-end's settings."""
+    stage.narrate("demo.act_technician")
+    village = stage.words("demo.village")
+    config = stage.folder / "front-end.toml"
+    config.write_text(FRONT_END_CONFIG.format(village=village), encoding="utf-8")
+    stage.kit.run(
+        *("tech", "setup", "--kit-id", KIT_ID, "--village", village, "--hub-phone", HUB_PHONE),
+        *("--hub", f"127.0.0.1:{stage.uplink.port}"),
+        *("--bluetooth", stage.bench.hci, "--front-end", stage.bench.serial_port),
+    )
+    stage.bench.pairing_mode(True)
+    stage.kit.run("tech", "pair", "bp")
+    stage.kit.run("tech", "pair", "glucose")
+    stage.bench.pairing_mode(False)
+    stage.kit.run("tech", "flash", str(config), "--port", stage.bench.serial_port)
+    stage.narrate("demo.technician_done")
+
+
+def register(stage: Stage) -> None:
+    """The kit starts without a network; a mistyped number is refused, the right one registered, a visit opened."""
+    stage.kit.start_service()
+    stage.narrate("demo.act_register")
+    name = stage.words("demo.patient")
+    stage.story.refused_number = stage.kit.refuse("patient", "add", "--name", name, "--number", MISTYPED)
+    stage.narrate("demo.refused", said=stage.story.refused_number.splitlines()[0])
+    stage.kit.run("patient", "add", "--name", name, "--number", RESIDENT, "--height", "168", "--diabetes", "no")
+    stage.kit.run("visit", "start", RESIDENT[-4:], "--reason", stage.words("demo.reason"), "--chest-pain", "no")
+
+
+def measure_offline(stage: Stage) -> None:
+    """Blood pressure, glucose and ECG, with the network away: findings and alarms at once."""
+    stage.narrate("demo.act_measure")
+    confirm = ("--confirm", RESIDENT[-4:])
+
+    def press(event: Event) -> None:
+        if event["event"] == "press-start":
+            stage.bench.press_start(reading(next(stage.presses), stage.wall_time()))
+
+    _keep(stage, stage.kit.run("measure", "bp", *confirm, on_event=press))
+    stage.bench.test_blood(BLOOD_MMOL_L)
+    _keep(stage, stage.kit.run("measure", "glucose", *confirm, "--meal", "fasting"))
+    _keep(stage, stage.kit.run("measure", "glucose", *confirm, "--meal", "fasting"))
+    _keep(stage, stage.kit.run("measure", "ecg", *confirm))
+
+
+def die_and_return(stage: Stage) -> None:
+    """SIGKILL to the service and to a half-done spirometry; both come back and go on."""
+    stage.narrate("demo.act_kill")
+    confirm = ("--confirm", RESIDENT[-4:])
+    blows: list[Event] = []
+
+    def battery_dies(event: Event) -> None:
+        if event["event"] == "blow":
+            blows.append(event)
+        if event["event"] == "blow-start" and event["number"] == 3:
+            raise Killed
+
+    try:
+        stage.kit.run("measure", "spirometry", *confirm, on_event=battery_dies)
+    except Killed:
+        stage.kit.kill_service()
+    stage.story.kills = 2
+    stage.story.events += blows
+    stage.story.blows_before_kill = len(blows)
+    stage.kit.start_service()
+    events = stage.kit.run("measure", "spirometry", *confirm)
+    stage.story.blows_resumed = next((e["count"] for e in events if e["event"] == "resumed"), 0)
+    _keep(stage, events)
+    queue = stage.kit.run("queue")
+    stage.story.waiting_offline = next(e["waiting"] for e in queue if e["event"] == "queue")
+    stage.narrate("demo.offline_done", waiting=stage.story.waiting_offline)
+
+
+def deliver(stage: Stage) -> None:
+    """The network returns, the broker is restarted in the middle, and every item is receipted all the same."""
+    stage.narrate("demo.act_deliver")
+    stage.uplink.mend()
+    stage.wait("first receipt", lambda: stage.hub.counters.accepted > 0)
+    stage.story.accepted_before_broker_restart = stage.hub.counters.accepted
+    stage.hub.restart_broker()
+    stage.story.broker_restarts = 1
+    stage.wait("all receipted", lambda: _waiting(stage) == 0)
+    stage.narrate("demo.delivered")
+
+
+def report_back(stage: Stage) -> None:
+    """The specialist opens the most pressing case on the hub's page, reports and signs; the village reads it."""
+    stage.narrate("demo.act_report")
+    story, words = stage.story, stage.words
+    story.hub_url, story.account, story.password = stage.hub.web_url, ACCOUNT, secrets.token_urlsafe(12)
+    row = stage.hub.worklist.rows()[0]
+    stage.hub.add_practitioner(
+        ACCOUNT,
+        name=words("demo.specialist"),
+        role="specialist",
+        specialty=row.item.specialty or "general-practice",
+        password=story.password,
+    )
+    specialist = Specialist(stage.hub.web_url, ACCOUNT, story.password)
+    critical = row.item.urgency is Urgency.RED
+    report = {
+        "conclusion": words("demo.conclusion" if critical else "demo.conclusion_plain"),
+        "advice": words("demo.advice" if critical else "demo.advice_plain"),
+    }
+    try:
+        case = specialist.worklist()[0]
+        specialist.open_case(case)
+        stage.wait("viewed", lambda: all(DeliveryState.VIEWED in row["states"] for row in _states(stage)))
+        specialist.sign_report(case, urgency=row.item.urgency, **report)
+    finally:
+        specialist.close()
+    stage.wait("report", lambda: any(e["event"] == "report-arrived" for e in stage.kit.service_events))
+    inbox = next(e for e in stage.kit.run("inbox", "list") if e["event"] == "report")
+    stage.kit.run("inbox", "open", inbox["report_id"])
+    stage.wait("read", lambda: _village_read_ms(stage) is not None)
+    story.states = _states(stage)
+    story.cases = [_case(stage, row) for shown in SHOWN for row in stage.hub.worklist.rows(shown=shown)]
+    story.report = {"practitioner": words("demo.specialist"), **report, "village_read_ms": _village_read_ms(stage)}
+    story.counts = _account(stage)
+
+
+def _village_read_ms(stage: Stage) -> int | None:
+    return next((row.read_ms for shown in SHOWN for row in stage.hub.worklist.rows(shown=shown) if row.read_ms), None)
+
+
+def _case(stage: Stage, row: Row) -> dict[str, Any]:
+    item, language = row.item, stage.words.language
+    specialty = rules.specialties()[item.specialty].name(language) if item.specialty else ""
+    finding = rules.rule(item.lead_rule).label(language) if item.lead_rule else ""
+    return {
+        "urgency": item.urgency,
+        "specialty": item.specialty,
+        "specialty_name": specialty,
+        "route": item.route_id,
+        "lead_rule": item.lead_rule,
+        "finding_name": finding,
+    }
+
+
+def _account(stage: Stage) -> dict[str, int]:
+    """What the kit posted against what the hub holds, item by item."""
+    sent = next(e for e in stage.kit.run("queue") if e["event"] == "queue")
+    held = stage.hub.store.received_from(KIT_ID)
+    return {
+        "sent": sent["posted"],
+        "receipted": sent["delivered"],
+        "lost": sent["posted"] - len(set(held)),
+        "duplicated": len(held) - len(set(held)),
+        "retransmitted": stage.hub.counters.duplicates,
+    }
+
+
+def _keep(stage: Stage, events: list[Event]) -> None:
+    story = stage.story
+    story.events += events
+    story.alarms += [e for e in events if e["event"] == "alarm"]
+    story.glucose += [e for e in events if e["event"] == "glucose"]
+    for event in events:
+        if event["event"] == "observation":
+            story.observations.append(event["observation"] | {"urgency": event["urgency"]})
+
+
+def _waiting(stage: Stage) -> int:
+    return int(next(e["waiting"] for e in stage.kit.run("queue") if e["event"] == "queue"))
+
+
+def _states(stage: Stage) -> list[dict[str, Any]]:
+    return [e for e in stage.kit.run("queue") if e["event"] == "states"]

@@ -1,0 +1,1 @@
+"""Blood pressure cuffs (Bluetooth Blood Pressure Service, 1810)."""

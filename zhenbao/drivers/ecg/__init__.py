@@ -1,0 +1,1 @@
+"""The ECG side of the kit's sensor front-end."""

@@ -1,0 +1,1 @@
+"""Blood glucose meters (Bluetooth Glucose Service, 1808)."""

@@ -1,0 +1,83 @@
+"""Blood glucose meters over Bluetooth: stored records are asked for, from where the kit left off; none is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
+
+from zhenbao.drivers.gatt_information import clock_offset_s, device_information
+from zhenbao.drivers.glucose import racp, records
+from zhenbao.drivers.glucose.codec import GlucoseReading
+from zhenbao.drivers.glucose.records import RecordRequests
+from zhenbao.drivers.links.gatt import sig_uuid
+from zhenbao.drivers.quirks import meter_facts
+from zhenbao.model.errors import DeviceError
+from zhenbao.model.observation import Device
+from zhenbao.model.time import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from zhenbao.drivers.links.gatt import GattLink
+
+
+class GlucoseMeter:
+    """Yields stored results that the kit has not seen; the kit drops what it knows by ``device_key``."""
+
+    name: ClassVar[str] = "glucose-gatt"
+    service: ClassVar[str] = sig_uuid(0x1808)
+    protected: ClassVar[str] = records.CONTROL
+    """What a technician's pairing touches."""
+    PROCEDURE_S: ClassVar[float] = 30.0
+    """Glucose Profile 1.0.1: how long a collector waits; the wait begins anew with each record."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self.device = Device(self.name)
+        """Which meter, known before the first reading is yielded."""
+        self.device_offset_s: float | None = None
+        """Its clock minus the kit's, where it has a clock that can be read."""
+
+    async def read(self, link: GattLink, *, after_sequence: int | None = None) -> AsyncGenerator[GlucoseReading, None]:
+        """Yield readings in the order of arrival; none is not an error.
+
+        Args:
+            link: a fresh connection.
+            after_sequence: the highest sequence number the kit has of this meter; None at first contact. A hint: if
+                the meter's counter stands below it (reset, or wrapped), all records are fetched again.
+
+        Raises:
+            DeviceError: ``meter-busy``, ``meter-silent`` (30 s without an answer), ``meter-refused`` (fact ``result``),
+                ``meter-lost`` (it hung up before it was done); ``not-paired``, ``gatt-missing``, ``link-lost``.
+            FrameError: it sent something else than a record. Either is raised after all good readings were yielded.
+        """
+        wanted = [records.MEASUREMENT, *([records.CONTEXT] if link.has(records.CONTEXT) else []), records.CONTROL]
+        async with link.notifications(*wanted) as received:
+            self.device = await device_information(link, self.name)
+            self.device_offset_s = await clock_offset_s(link, self._clock)
+            requests = RecordRequests(
+                link, received, self.device, meter_facts(self.device), patience_s=self.PROCEDURE_S
+            )
+            newer = racp.REPORT_ALL if after_sequence is None else racp.report_from((after_sequence + 1) & 0xFFFF)
+            async for reading in requests.request(newer):
+                yield reading
+            if after_sequence is not None and await self._hint_was_useless(requests, after_sequence):
+                async for reading in requests.request(racp.REPORT_ALL):
+                    yield reading
+            if requests.code not in (racp.SUCCESS, racp.NO_RECORDS):
+                raise DeviceError("meter-refused", result=requests.code)
+            if requests.refused is not None:
+                raise requests.refused
+
+    @staticmethod
+    async def _hint_was_useless(requests: RecordRequests, after_sequence: int) -> bool:
+        """Whether everything must be fetched: the meter cannot search by number, or its counter was reset."""
+        if requests.code in racp.UNSUPPORTED:
+            return True
+        if requests.code != racp.NO_RECORDS:
+            return False
+        last: list[int] = []
+        # A meter that cannot tell its last record, or hangs up once it has nothing new, is no failure of the reading.
+        with suppress(DeviceError):
+            last = [reading.sequence async for reading in requests.request(racp.REPORT_LAST)]
+        requests.code = racp.NO_RECORDS
+        return bool(last) and last[-1] < after_sequence

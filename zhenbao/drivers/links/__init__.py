@@ -1,0 +1,1 @@
+"""Bluetooth and serial: the only input and output of the drivers."""

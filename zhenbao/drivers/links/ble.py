@@ -1,0 +1,207 @@
+"""Bluetooth Low Energy: find a device, connect to it, pair with it.
+
+The radio is the operating system's (bleak as it is), or a controller behind an HCI address (bleak on bumble): a
+simulator, or a dongle without a Bluetooth stack. Pairing is not reading: ``connect`` never starts one, ``pair`` does.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zhenbao.drivers.links.gatt import GattLink
+from zhenbao.model.errors import DeviceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from bleak.backends.client import BaseBleakClient
+    from bleak.backends.device import BLEDevice
+    from bleak.backends.scanner import BaseBleakScanner
+
+    from zhenbao.drivers.links.bumble_host import BumbleHost, Passkey
+
+HCI = "hci:"
+_CONNECT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A device that advertises now."""
+
+    address: str
+    name: str
+    services: frozenset[str]
+    handle: BLEDevice = field(compare=False, repr=False)
+
+
+@asynccontextmanager
+async def open_radio(address: str | None, keys: Path) -> AsyncIterator[Radio]:
+    """Open the radio; closed on leaving.
+
+    Args:
+        address: None for the operating system's Bluetooth; else ``hci:`` and what bumble's ``open_transport`` takes:
+            ``hci:tcp-client:127.0.0.1:9001``, ``hci:usb:0``, ``hci:serial:/dev/ttyACM0,1000000``.
+        keys: file of the bonds made over an HCI address (readable for its owner alone); the operating system keeps
+            its own.
+
+    Raises:
+        DeviceError: ``radio-address`` (not such an address), ``radio-absent``, ``radio-unsupported`` (bumble is not
+            installed).
+    """
+    if address is None:
+        yield Radio(None)
+        return
+    if not address.startswith(HCI):
+        raise DeviceError("radio-address", address=address)
+    try:
+        from zhenbao.drivers.links.bumble_host import open_host
+    except ModuleNotFoundError as error:
+        raise DeviceError("radio-unsupported", address=address) from error
+    async with open_host(address.removeprefix(HCI), keys) as host:
+        yield Radio(host)
+
+
+class Radio:
+    """An open radio. Made by ``open_radio``."""
+
+    def __init__(self, host: BumbleHost | None) -> None:
+        self._host = host
+
+    async def find(
+        self, service: str, *, timeout_s: float, name: str | None = None, address: str | None = None
+    ) -> Found:
+        """Wait until a device advertises.
+
+        Args:
+            service: 128-bit UUID of the service it must advertise.
+            name: only a device of this name.
+            address: only this device; then the service is not asked for, as some bonded devices do not advertise it.
+
+        Raises:
+            DeviceError: ``device-not-found`` after ``timeout_s``; ``radio-off``.
+        """
+        import asyncio
+
+        from bleak import BleakScanner
+        from bleak.exc import BleakBluetoothNotAvailableError, BleakError
+
+        try:
+            async with asyncio.timeout(timeout_s), BleakScanner(backend=self._scanner()) as scanner:
+                async for device, data in scanner.advertisement_data():
+                    wanted = (
+                        device.address.lower() == address.lower()
+                        if address is not None
+                        else service in data.service_uuids and name in (None, data.local_name, device.name)
+                    )
+                    if wanted:
+                        label = data.local_name or device.name or ""
+                        return Found(device.address, label, frozenset(data.service_uuids), device)
+        except TimeoutError:
+            pass
+        except BleakBluetoothNotAvailableError as error:
+            raise DeviceError("radio-off") from error
+        except (BleakError, OSError, EOFError) as error:
+            raise DeviceError("radio-absent", address="") from error
+        raise DeviceError("device-not-found", seconds=round(timeout_s))
+
+    @asynccontextmanager
+    async def connect(
+        self, found: Found, *, may_pair: bool = False, timeout_s: float = _CONNECT_S
+    ) -> AsyncIterator[GattLink]:
+        """Connect; disconnected on leaving.
+
+        Args:
+            may_pair: only a technician's flow sets it. Without it a device that wants a bond and has none raises
+                ``not-paired``, here (operating system) or at the first protected access (HCI address).
+
+        Raises:
+            DeviceError: ``not-paired``, ``connect-failed``.
+        """
+        from bleak import BleakClient
+        from bleak.exc import BleakError
+
+        if self._host is None and not may_pair and _paired_by_system(found) is False:
+            # BlueZ would start a pairing without digits by itself at the first protected access.
+            raise DeviceError("not-paired")
+
+        def gone(_client: BleakClient) -> None:
+            link.disconnected()
+
+        client = BleakClient(
+            found.handle, disconnected_callback=gone, timeout=timeout_s, backend=self._client(may_pair)
+        )
+        link = GattLink(client)
+        try:
+            await client.connect()
+        except (BleakError, TimeoutError, OSError, EOFError) as error:
+            raise DeviceError("connect-failed", device=found.name or found.address) from error
+        try:
+            yield link
+        finally:
+            await link.clear()
+            try:
+                await client.disconnect()
+            except (BleakError, TimeoutError, OSError, EOFError):
+                link.disconnected()
+
+    async def pair(self, found: Found, protected: str, *, passkey: Passkey | None = None) -> None:
+        """Make a bond, as a technician. The device must be in its pairing mode.
+
+        Touching a protected characteristic makes the device ask for security, and that starts the pairing. It is
+        touched by clearing its subscription: so no stored result is sent to the technician, and none is lost.
+
+        Args:
+            protected: 128-bit UUID of a characteristic that notifies or indicates (a driver's ``protected``).
+            passkey: asks the technician for the digits that the device shows (HCI address; the operating system asks
+                through its own agent).
+
+        Raises:
+            DeviceError: ``pairing-failed``, ``connect-failed``, ``gatt-missing``.
+        """
+        if self._host is not None:
+            self._host.passkey = passkey
+        try:
+            async with self.connect(found, may_pair=True) as link:
+                if self._host is not None:
+                    await link.unsubscribe(protected)
+                await link.secure()
+        except DeviceError as error:
+            if error.code in ("not-paired", "link-lost"):
+                raise DeviceError("pairing-failed", device=found.name or found.address) from error
+            raise
+        finally:
+            if self._host is not None:
+                self._host.passkey = None
+
+    async def bonds(self) -> list[str]:
+        """Addresses of bonded devices; empty with the operating system's Bluetooth, which keeps them itself."""
+        return [] if self._host is None else [address for address, _ in await self._host.bonds.get_all()]
+
+    async def forget(self, address: str) -> None:
+        """Forget a bond made over an HCI address. Harmless where there is none."""
+        if self._host is not None:
+            await self._host.bonds.delete(address)
+
+    def _scanner(self) -> type[BaseBleakScanner] | None:
+        if self._host is None:
+            return None
+        from zhenbao.drivers.links.bumble_backend import scanner_class
+
+        return scanner_class(self._host)
+
+    def _client(self, may_pair: bool) -> type[BaseBleakClient] | None:
+        if self._host is None:
+            return None
+        from zhenbao.drivers.links.bumble_backend import client_class
+
+        return client_class(self._host, may_pair=may_pair)
+
+
+def _paired_by_system(found: Found) -> bool | None:
+    """What BlueZ says of the device; None where the platform does not tell."""
+    details: Any = found.handle.details
+    paired = details.get("props", {}).get("Paired") if isinstance(details, dict) else None
+    return None if paired is None else bool(paired)

@@ -1,0 +1,59 @@
+"""Facts about single products, kept as data in ``quirks.toml``; each row has a source."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from zhenbao.model.observation import Device
+
+
+@dataclass(frozen=True, slots=True)
+class CuffQuirk:
+    """How a blood pressure cuff differs from the specification."""
+
+    tail: Literal["", "beurer-bm85"] = ""
+    """Layout of what follows the timestamp; empty: as specified."""
+    hangs_up_after_send: bool = False
+    """It disconnects by itself, so its subscription must be cleared with the first reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFacts:
+    """What a glucose meter's manual tells and its frames do not: the limits behind HI and LO, in mg/dL."""
+
+    low_mg_dl: int | None = None
+    high_mg_dl: int | None = None
+
+
+PLAIN_CUFF = CuffQuirk()
+PLAIN_METER = MeterFacts()
+
+
+def cuff_quirk(device: Device) -> CuffQuirk:
+    """The quirk of a cuff by its maker and model."""
+    row = _row("bp", device)
+    if row is None:
+        return PLAIN_CUFF
+    return CuffQuirk(row.get("tail", ""), row.get("hangs_up_after_send", False))
+
+
+def meter_facts(device: Device) -> MeterFacts:
+    """The facts of a glucose meter by its maker and model."""
+    row = _row("glucose", device)
+    return PLAIN_METER if row is None else MeterFacts(row.get("low_mg_dl"), row.get("high_mg_dl"))
+
+
+@cache
+def rows() -> dict[str, list[dict[str, Any]]]:
+    """All rows by kind of device, as written in the file."""
+    return tomllib.loads(files("zhenbao.drivers").joinpath("quirks.toml").read_text(encoding="utf-8"))
+
+
+def _row(kind: str, device: Device) -> dict[str, Any] | None:
+    maker, model = device.maker.casefold(), device.model.casefold()
+    for row in rows()[kind]:
+        if row["maker"].casefold() in maker and row["model"].casefold() in model:
+            return row
+    return None

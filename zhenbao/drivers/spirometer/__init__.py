@@ -1,0 +1,1 @@
+"""The spirometer side of the kit's sensor front-end."""

@@ -1,0 +1,110 @@
+"""All simulated devices of one kit on a bench: cuff, glucose meter and front-end, in threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from zhenbao.firmware_sim.bluetooth import SimulatedAir
+from zhenbao.firmware_sim.cuff import BloodPressureMeter, Reading
+from zhenbao.firmware_sim.front_end import FrontEnd
+from zhenbao.firmware_sim.glucose_meter import GlucoseMeter
+from zhenbao.firmware_sim.layouts import Meal
+from zhenbao.firmware_sim.waveforms.ecg import EcgModel
+from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
+
+if TYPE_CHECKING:
+    from zhenbao.firmware_sim.glucose_meter import GlucoseRecord
+
+_T = TypeVar("_T")
+_TEN_MINUTES_S = 600.0
+
+
+class Bench:
+    """Devices for a demonstration, a test of the whole, or a technician; ``with Bench() as bench``.
+
+    The Bluetooth devices live in one event loop on a thread; `call` runs a function there. The short verbs do it.
+
+    Args:
+        cuff, meter, front_end: the devices; healthy ones where None (ten minutes of sinus rhythm, the demonstration's
+            four blows).
+        speed: of the devices that are made here.
+        hci_port: TCP port of the Bluetooth controller; 0 takes a free one.
+        serial_link: symbolic link to the front-end's serial port, where it is made here.
+    """
+
+    def __init__(
+        self,
+        cuff: BloodPressureMeter | None = None,
+        meter: GlucoseMeter | None = None,
+        front_end: FrontEnd | None = None,
+        *,
+        speed: float = 1.0,
+        hci_port: int = 0,
+        serial_link: Path | None = None,
+    ) -> None:
+        self.cuff = cuff or BloodPressureMeter(speed=speed)
+        self.meter = meter or GlucoseMeter()
+        self.front_end = front_end or FrontEnd(
+            EcgModel().render(_TEN_MINUTES_S), demo_blows(), speed=speed, link=serial_link
+        )
+        self.air = SimulatedAir([self.cuff, self.meter], port=hci_port)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-air", daemon=True)
+
+    @property
+    def hci(self) -> str:
+        """Where the kit finds the Bluetooth controller."""
+        return self.air.hci
+
+    @property
+    def serial_port(self) -> str:
+        """Where the kit finds the front-end."""
+        return self.front_end.port
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.air.__aenter__(), self._loop).result()
+        self.front_end.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.front_end.__exit__(kind, error, traceback)
+        asyncio.run_coroutine_threadsafe(self.air.__aexit__(kind, error, traceback), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def call(self, function: Callable[[], _T]) -> _T:
+        """Run a function in the devices' event loop and give its result."""
+
+        async def run() -> _T:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+
+    def press_start(self, reading: Reading, seconds: float = 35.0) -> None:
+        """The doctor presses START on the cuff; after ``seconds`` / speed it has the reading."""
+        self.call(lambda: self.cuff.press_start(reading, seconds))
+
+    def measured(self, systolic: int, diastolic: int, mean: int, pulse: int) -> Reading:
+        """The cuff has just measured, by the meter's own clock."""
+        return self.call(lambda: self.cuff.measure(systolic, diastolic, mean, pulse, self.meter.now()))
+
+    def test_blood(self, mmol_l: float, meal: Meal | None = None) -> GlucoseRecord:
+        """A drop of blood on a strip."""
+        return self.call(lambda: self.meter.test_blood(mmol_l, meal))
+
+    def pairing_mode(self, on: bool) -> None:
+        """The technician holds, or lets go, the pairing button of both meters."""
+
+        def switch() -> None:
+            self.cuff.pairing_mode = self.meter.pairing_mode = on
+
+        self.call(switch)

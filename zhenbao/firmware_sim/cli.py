@@ -1,0 +1,148 @@
+"""``zhenbao sim``: simulated devices for training, demonstration and tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zhenbao.model.errors import ZhenbaoError
+from zhenbao.words import Words
+
+if TYPE_CHECKING:
+    from zhenbao.firmware_sim.bench import Bench
+    from zhenbao.firmware_sim.waveforms.ecg import EcgSource
+
+WORDS = Words(os.environ.get("ZHENBAO_LANG", ""))
+DEMO_ECG_S = 600.0
+
+app = typer.Typer(help=WORDS("sim.help"), no_args_is_help=True, rich_markup_mode=None)
+
+EcgFile = Annotated[Path | None, typer.Option("--ecg", help=WORDS("sim.option.ecg"))]
+Speed = Annotated[float, typer.Option(min=0.01, max=1000, help=WORDS("sim.option.speed"))]
+Link = Annotated[Path | None, typer.Option("--link", help=WORDS("sim.option.link"))]
+Json = Annotated[bool, typer.Option("--json", help=WORDS("sim.option.json"))]
+
+
+@app.command(help=WORDS("sim.devices.help"), short_help=WORDS("sim.devices.short"))
+def devices(
+    ecg: EcgFile = None,
+    speed: Speed = 1.0,
+    hci_port: Annotated[int, typer.Option(min=0, max=65535, help=WORDS("sim.option.hci_port"))] = 0,
+    link: Link = None,
+    pairing: Annotated[bool, typer.Option("--pairing", help=WORDS("sim.option.pairing"))] = False,
+    as_json: Json = False,
+) -> None:
+    """All devices of a kit; runs until Ctrl-C and takes the devices' buttons on standard input."""
+    import logging
+
+    from zhenbao.firmware_sim.bench import Bench
+    from zhenbao.firmware_sim.front_end import FrontEnd
+    from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
+
+    front_end = FrontEnd(_source(ecg), demo_blows(), speed=speed, link=link)
+    # bumble warns of every refused pairing and every link that drops: all part of the play here.
+    logging.getLogger("bumble").setLevel(logging.CRITICAL)
+    with Bench(front_end=front_end, speed=speed, hci_port=hci_port) as bench:
+        if pairing:
+            bench.pairing_mode(True)
+        _announce(as_json, hci=bench.hci, serial=bench.serial_port)
+        _until_interrupted(bench)
+
+
+@app.command("front-end", help=WORDS("sim.front_end.help"))
+def front_end(
+    ecg: EcgFile = None,
+    speed: Speed = 1.0,
+    start: Annotated[float, typer.Option(min=0, help=WORDS("sim.option.start"))] = 0.0,
+    settings: Annotated[Path | None, typer.Option(help=WORDS("sim.option.settings"))] = None,
+    link: Link = None,
+    as_json: Json = False,
+) -> None:
+    """The sensor front-end alone; runs until Ctrl-C."""
+    from zhenbao.firmware_sim.front_end import FrontEnd
+    from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
+
+    with FrontEnd(_source(ecg, start), demo_blows(), speed=speed, settings_dir=settings, link=link) as board:
+        _announce(as_json, serial=board.port)
+        _until_interrupted(None)
+
+
+def _source(file: Path | None, start_s: float = 0.0) -> EcgSource:
+    from zhenbao.firmware_sim.waveforms.ecg import EcgModel
+
+    if file is None:
+        return EcgModel().render(DEMO_ECG_S)
+    from zhenbao.firmware_sim.waveforms.replay import replay
+
+    source = replay(file, start_s=start_s)
+    if source.absent:
+        typer.echo(WORDS("sim.absent", leads=" ".join(source.absent)), err=True)
+    return source
+
+
+def _announce(as_json: bool, **where: str) -> None:
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(where))
+    else:
+        for name, value in where.items():
+            typer.echo(WORDS(f"sim.ready.{name}", value=value))
+        typer.echo(WORDS("sim.ready.stop"))
+
+
+def _until_interrupted(bench: Bench | None) -> None:
+    """Press what is typed until Ctrl-C or SIGTERM; the end of the input does not end the devices."""
+    import signal
+    import sys
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if bench is not None:
+            for line in sys.stdin:
+                _press(bench, line)
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        return
+
+
+def _press(bench: Bench, line: str) -> None:
+    from zhenbao.firmware_sim import console
+    from zhenbao.firmware_sim.cuff import Reading
+    from zhenbao.firmware_sim.waveforms.ecg import EcgModel, inferior_elevation, third_degree_block
+    from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
+
+    try:
+        button = console.parse(line)
+    except ZhenbaoError as error:
+        _complain(error)
+        return
+    match button:
+        case console.PressCuff() as cuff:
+            bench.press_start(Reading(cuff.systolic, cuff.diastolic, cuff.mean, cuff.pulse, bench.meter.now()))
+        case console.DropOfBlood(mmol_l=mmol_l):
+            bench.test_blood(mmol_l)
+        case console.Pairing(on=on):
+            bench.pairing_mode(on)
+        case console.PutElectrodes(kind=kind):
+            model = {
+                "sinus": EcgModel(),
+                "block": third_degree_block(),
+                "af": EcgModel(rate_bpm=110, rhythm="atrial-fibrillation"),
+                "st": inferior_elevation(),
+            }[kind]
+            bench.front_end.ecg = model.render(DEMO_ECG_S)
+        case console.NextPatientBlows():
+            bench.front_end.blows.extend(demo_blows())
+        case None:
+            return
+    typer.echo(WORDS("sim.pressed"))
+
+
+def _complain(error: ZhenbaoError) -> None:
+    what, do = WORDS.error(error)
+    typer.echo(f"{what} {do}", err=True)

@@ -1,0 +1,85 @@
+"""What a person types while the simulated devices run: the buttons of the devices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zhenbao.model.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class PressCuff:
+    """``bp 148 92 [76]``: press START; the cuff will show this."""
+
+    systolic: int
+    diastolic: int
+    pulse: int = 72
+
+    @property
+    def mean(self) -> int:
+        """Mean pressure by the usual estimate: a third of the way from diastolic to systolic."""
+        return self.diastolic + round((self.systolic - self.diastolic) / 3)
+
+
+@dataclass(frozen=True, slots=True)
+class DropOfBlood:
+    """``glu 7.8``: a drop of blood, in mmol/L."""
+
+    mmol_l: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """``pair on`` or ``pair off``: the pairing button of both meters."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PutElectrodes:
+    """``ecg sinus``, ``ecg block``, ``ecg af`` or ``ecg st``: who lies on the couch."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextPatientBlows:
+    """``blow``: the next four STARTs of the spirometer bring the demonstration's blows again."""
+
+
+Button = PressCuff | DropOfBlood | Pairing | PutElectrodes | NextPatientBlows
+ECG_KINDS = ("sinus", "block", "af", "st")
+
+
+def parse(line: str) -> Button | None:
+    """The button a line means; None for an empty line.
+
+    Raises:
+        InputError: code ``sim-command``.
+    """
+    try:
+        match line.lower().split():
+            case []:
+                return None
+            case ["bp", systolic, diastolic]:
+                return _plausible(PressCuff(int(systolic), int(diastolic)))
+            case ["bp", systolic, diastolic, pulse]:
+                return _plausible(PressCuff(int(systolic), int(diastolic), int(pulse)))
+            case ["glu", value] if 0 < float(value) <= 60:
+                return DropOfBlood(float(value))
+            case ["pair", ("on" | "off") as state]:
+                return Pairing(state == "on")
+            case ["ecg", kind] if kind in ECG_KINDS:
+                return PutElectrodes(kind)
+            case ["blow"]:
+                return NextPatientBlows()
+            case _:
+                raise InputError("sim-command")
+    except ValueError:
+        raise InputError("sim-command") from None
+
+
+def _plausible(cuff: PressCuff) -> PressCuff:
+    if not (0 < cuff.diastolic < cuff.systolic <= 300 and 0 < cuff.pulse <= 300):
+        raise InputError("sim-command")
+    return cuff

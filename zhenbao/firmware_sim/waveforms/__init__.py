@@ -1,0 +1,1 @@
+"""Signals whose truth is known by construction."""

@@ -1,0 +1,1 @@
+"""The county hub: takes what kits send, routes it to a specialist in time, and brings the signed report back."""

@@ -1,0 +1,83 @@
+"""From what was found in one visit to who answers, and by when. Values in, a value out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from zhenbao import rules
+from zhenbao.hub.roster import Roster
+from zhenbao.model.finding import Finding, Urgency
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a visit goes."""
+
+    urgency: Urgency
+    route_id: str
+    other_routes: tuple[str, ...]
+    lead_rule: str | None
+    """The finding to show first; None: no single finding led here, show the route's own words."""
+    specialty: str | None
+    """None: nobody needs to answer (archive)."""
+    second_specialty: str | None
+    late: bool
+    """Critical, and already old when it came: telephone before reading."""
+    owner: str | None
+    """Login of the first line on duty; None: the hub's desk finds somebody."""
+    owner_phone: str
+    fallback: bool
+    """Nobody of the specialty is on duty."""
+    ack_min: int | None
+    report_min: int | None
+
+
+def place(
+    findings: Sequence[Finding],
+    *,
+    age_years: int | None,
+    chest_pain: str,
+    late_min: float,
+    roster: Roster,
+    at_ms: int,
+) -> Placement:
+    """Route the findings of one visit.
+
+    Args:
+        findings: of all readings of the visit.
+        age_years: completed years; None: unknown.
+        chest_pain: ``yes``, ``no`` or ``unknown``.
+        late_min: minutes from the taking to the receipt of the reading that is most urgent.
+        roster: who is on duty.
+        at_ms: the hub's time.
+    """
+    routing = rules.route_for(findings, age_years=age_years, chest_pain=chest_pain, now_late_min=late_min)
+    owner, phone, fallback = _owner(routing.specialty, routing.urgency, roster, at_ms)
+    return Placement(
+        urgency=routing.urgency,
+        route_id=routing.route.route_id,
+        other_routes=tuple(route.route_id for route in routing.others),
+        lead_rule=routing.findings[0].rule_id if routing.findings else None,
+        specialty=routing.specialty,
+        second_specialty=routing.second_specialty,
+        late=routing.late is not None,
+        owner=owner,
+        owner_phone=phone,
+        fallback=fallback,
+        ack_min=routing.clocks.ack_min,
+        report_min=routing.clocks.report_min,
+    )
+
+
+def _owner(specialty: str | None, urgency: Urgency, roster: Roster, at_ms: int) -> tuple[str | None, str, bool]:
+    """Login, telephone, and whether that is only the fallback."""
+    if specialty is None:
+        return None, "", False
+    duty = roster.on_duty(specialty, at_ms)
+    if duty is not None:
+        return duty.first, duty.first_phone, False
+    # What cannot wait goes to the emergency doctors; what can is for the desk to place, not to wake somebody.
+    if urgency.rank <= Urgency.ORANGE.rank:
+        emergency = roster.on_duty(roster.desk.emergency, at_ms)
+        if emergency is not None:
+            return emergency.first, emergency.first_phone, True
+    return None, roster.desk.phone, True

@@ -1,0 +1,88 @@
+"""Who did what, when: rows that are only ever added, each sealed to the one before it.
+
+The hash of a row is the SHA-256 over its content and the hash of the row before it, so a changed, removed or
+inserted row breaks every hash after it. Details name cases, reports and logins; never a patient.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from zhenbao.hub.store.tables import audit, meta
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One deed."""
+
+    number: int
+    at_ms: int
+    actor: str
+    action: str
+    """A key of the ``audit`` words."""
+    subject: str
+    detail: dict[str, str]
+    hash: str
+
+
+def head(connection: Connection) -> tuple[int, str]:
+    """Number and hash of the last row. In a writing transaction nobody else can add one before it ends."""
+    value = connection.execute(select(meta.c.value).where(meta.c.key == "audit").with_for_update()).scalar_one()
+    number, _, last_hash = value.partition(":")
+    return int(number), last_hash
+
+
+def append(connection: Connection, at_ms: int, actor: str, action: str, subject: str, **detail: str) -> AuditRow:
+    """Add a row inside the transaction of the deed itself, so that neither stands without the other."""
+    number, previous = head(connection)
+    row = _row(number + 1, at_ms, actor, action, subject, detail, previous)
+    connection.execute(
+        audit.insert().values(
+            number=row.number,
+            at_ms=at_ms,
+            actor=actor,
+            action=action,
+            subject=subject,
+            detail=_canonical(detail),
+            previous_hash=previous,
+            hash=row.hash,
+        )
+    )
+    connection.execute(update(meta).where(meta.c.key == "audit").values(value=f"{row.number}:{row.hash}"))
+    return row
+
+
+def rows(connection: Connection, limit: int) -> list[AuditRow]:
+    """The last ``limit`` rows, newest first."""
+    found = connection.execute(select(audit).order_by(audit.c.number.desc()).limit(limit))
+    return [AuditRow(r.number, r.at_ms, r.actor, r.action, r.subject, json.loads(r.detail), r.hash) for r in found]
+
+
+def first_broken(connection: Connection) -> int | None:
+    """The number of the first row that does not follow from those before it; None when all do.
+
+    It finds what was altered inside the chain or cut off its end. Somebody who can rewrite the whole database can
+    also rewrite the whole chain: to notice that, keep the last hash somewhere else.
+    """
+    previous, number = GENESIS, 0
+    for r in connection.execute(select(audit).order_by(audit.c.number)):
+        row = _row(number + 1, r.at_ms, r.actor, r.action, r.subject, json.loads(r.detail), previous)
+        if (r.number, r.previous_hash, r.hash) != (row.number, previous, row.hash):
+            return number + 1
+        previous, number = r.hash, r.number
+    return None if head(connection) == (number, previous) else number + 1
+
+
+def _row(
+    number: int, at_ms: int, actor: str, action: str, subject: str, detail: dict[str, str], previous: str
+) -> AuditRow:
+    content = _canonical([number, at_ms, actor, action, subject, detail, previous])
+    return AuditRow(number, at_ms, actor, action, subject, detail, hashlib.sha256(content.encode()).hexdigest())
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

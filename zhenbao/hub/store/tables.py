@@ -1,0 +1,248 @@
+"""The hub's tables, the same on every database that SQLAlchemy speaks.
+
+Instants are Unix milliseconds. ``body`` columns hold the packed value exactly as it came; the columns beside it
+are only what is searched for. Nothing here refers to another table by a foreign key: things arrive in any order.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# BIGINT autoincrement does not exist on SQLite, whose INTEGER is 64 bits wide anyway.
+_Counter = BigInteger().with_variant(Integer, "sqlite")
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("envelope_id", Uuid, primary_key=True),
+    Column("sender", String(80), nullable=False),
+    Column("boot", String(80), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("body_sha256", LargeBinary(32), nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("epoch", String(16), nullable=False),
+    Index(None, "sender", "boot", "sequence"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("envelope_id", Uuid, primary_key=True),
+    Column("recipient", String(80), nullable=False),
+    Column("boot", String(80), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("lane", Integer, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("body_sha256", LargeBinary(32), nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("not_before_ms", BigInteger, nullable=False, default=0),
+    Column("receipted_ms", BigInteger),
+    Column("refused", Text),
+    Index(None, "receipted_ms", "lane", "sequence"),
+    Index(None, "subject_id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("number", _Counter, primary_key=True, autoincrement=True),
+    Column("direction", String(3), nullable=False),  # in: from a kit; out: refused by a kit
+    Column("envelope_id", Uuid, nullable=False),
+    Column("peer", String(80), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("body_sha256", LargeBinary(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    UniqueConstraint("direction", "envelope_id", "body_sha256"),
+)
+
+patients = Table(
+    "patients",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("resident_number", String(18), index=True),
+    Column("birth_date", Date),
+    Column("sender", String(80), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+encounters = Table(
+    "encounters",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("patient_id", Uuid, nullable=False, index=True),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("sender", String(80), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+observations = Table(
+    "observations",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("patient_id", Uuid, nullable=False, index=True),
+    Column("encounter_id", Uuid, nullable=False, index=True),
+    Column("kit_id", String(80), nullable=False),
+    Column("code", String(32), nullable=False),
+    Column("urgency", String(8), nullable=False),
+    Column("effective_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("observation_id", Uuid, nullable=False, index=True),
+    Column("kind", String(32), nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+report_reads = Table(
+    "report_reads",
+    metadata,
+    Column("report_id", Uuid, primary_key=True),
+    Column("read_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+)
+
+work_items = Table(
+    "work_items",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("encounter_id", Uuid, nullable=False, unique=True),
+    Column("patient_id", Uuid, nullable=False, index=True),
+    Column("kit_id", String(80), nullable=False),
+    Column("status", String(12), nullable=False),  # open, reported, archived
+    Column("urgency", String(8), nullable=False),
+    Column("urgency_rank", Integer, nullable=False),
+    Column("route_id", String(16), nullable=False),
+    Column("other_routes", Text, nullable=False, default=""),
+    Column("lead_rule", String(16)),
+    Column("specialty", String(40)),
+    Column("second_specialty", String(40)),
+    Column("late", Boolean, nullable=False, default=False),
+    Column("effective_ms", BigInteger, nullable=False),  # of the earliest reading of the urgency that decided
+    Column("received_ms", BigInteger, nullable=False),  # of the same reading
+    Column("ranked_ms", BigInteger, nullable=False),  # when this urgency began at the hub: the clocks' start
+    Column("ack_due_ms", BigInteger),
+    Column("report_due_ms", BigInteger),
+    Column("owner", String(40)),  # a practitioner's login
+    Column("owner_phone", String(40), nullable=False, default=""),
+    Column("fallback", Boolean, nullable=False, default=False),
+    Column("acknowledged_ms", BigInteger),
+    Column("acknowledged_by", String(40)),
+    Column("reported_ms", BigInteger),
+    Index(None, "status", "urgency_rank", "report_due_ms"),
+)
+
+views = Table(
+    "views",
+    metadata,
+    Column("work_item_id", Uuid, primary_key=True),
+    Column("login", String(40), primary_key=True),
+    Column("observation_id", Uuid, primary_key=True),
+    Column("viewed_ms", BigInteger, nullable=False),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("work_item_id", Uuid, nullable=False, index=True),
+    Column("encounter_id", Uuid, nullable=False, index=True),
+    Column("patient_id", Uuid, nullable=False),
+    Column("author", String(40), nullable=False),
+    Column("status", String(8), nullable=False),  # draft, signed
+    Column("revision", Integer, nullable=False),
+    Column("supplements_id", Uuid),
+    Column("conclusion", Text, nullable=False),
+    Column("advice", Text, nullable=False),
+    Column("urgency", String(8), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("saved_ms", BigInteger, nullable=False),
+    # Filled once, at signing.
+    Column("practitioner", String(80)),
+    Column("specialty", String(40)),
+    Column("observation_ids", Text),
+    Column("signed_ms", BigInteger),
+    Column("previous_hash", String(64)),
+    Column("signature", String(64)),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", String(80), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+practitioners = Table(
+    "practitioners",
+    metadata,
+    Column("login", String(40), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("role", String(16), nullable=False),  # specialist, operator
+    Column("specialty", String(40)),
+    Column("phone", String(40), nullable=False, default=""),
+    Column("password", String(200), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("disabled_ms", BigInteger),
+)
+
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("token_sha256", LargeBinary(32), primary_key=True),
+    Column("login", String(40), nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)

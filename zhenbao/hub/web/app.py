@@ -1,0 +1,87 @@
+"""The web application of one hub: its parts put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from zhenbao.hub.web import cases, login, vendor
+from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
+from zhenbao.hub.web.site import Site
+from zhenbao.model.errors import StorageError, ZhenbaoError
+
+if TYPE_CHECKING:
+    from zhenbao.hub.store import HubStore
+
+_HERE = Path(__file__).parent
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+_STATUS = {
+    "csrf": 403,
+    "case-not-yours": 403,
+    "case-unknown": 404,
+    "page-unknown": 404,
+    "login-rest": 429,
+}
+
+
+def create_app(store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bool = False) -> FastAPI:
+    """The pages of a hub.
+
+    Args:
+        store: the hub's.
+        hosts: names under which the pages may be asked for (against DNS rebinding).
+        https: the pages are only reached through TLS: cookies are then marked Secure.
+
+    Raises:
+        StorageError: ``hub-vendor``: htmx or the font is missing; run ``make``.
+    """
+    vendor.check()
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.site = Site(store, LoginBrake(store.clock), https)
+    app.add_middleware(Headers)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+    app.mount("/static", StaticFiles(directory=_HERE / "static"))
+    app.mount("/vendor", StaticFiles(directory=vendor.VENDOR))
+    app.include_router(login.router)
+    app.include_router(cases.router)
+    app.add_exception_handler(NotLoggedIn, _to_login)
+    app.add_exception_handler(ZhenbaoError, _error_page)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _no_such_page)
+    return app
+
+
+def _to_login(request: Request, _error: Exception) -> Response:
+    if "HX-Request" in request.headers:
+        return Response(status_code=204, headers={"HX-Redirect": "/login"})
+    return RedirectResponse("/login", 303)
+
+
+def _error_page(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ZhenbaoError):
+        raise error
+    site: Site = request.app.state.site
+    status = _STATUS.get(error.code, 503 if isinstance(error, StorageError) else 409)
+    words = site.words(request)
+    return site.page(request, "error.html", status=status, error=words.error(error), code=error.code)
+
+
+def _no_such_page(request: Request, _error: Exception) -> Response:
+    return _error_page(request, ZhenbaoError("page-unknown"))
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 404:
+        return _no_such_page(request, error)
+    return Response(status_code=error.status_code, headers=error.headers)

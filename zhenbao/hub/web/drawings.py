@@ -1,0 +1,68 @@
+"""The drawings of a reading, as inline SVG."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zhenbao.model.observation import Observation
+    from zhenbao.model.recording import Recording
+    from zhenbao.model.spirometry import SpirometryAnalysis
+    from zhenbao.words import Words
+
+
+def draw(reading: Observation, recordings: Sequence[Recording], words: Words) -> list[Markup]:
+    """ECG paper for an ECG, both loops for spirometry; nothing for what has no waveform, or none that arrived."""
+    drawings = [_ecg(reading, recording, words) for recording in recordings if recording.unit == "mV"]
+    if reading.spirometry is not None:
+        drawings += _loops(reading, reading.spirometry, recordings, words)
+    return drawings
+
+
+def _ecg(reading: Observation, recording: Recording, words: Words) -> Markup:
+    from zhenbao.figures import ecg_paper
+
+    beats = reading.ecg.beats if reading.ecg is not None and reading.ecg.fs_hz == recording.fs_hz else ()
+    if recording.kind == "ecg":
+        return _svg(ecg_paper(recording, words=words, beats=beats))
+    return _svg(ecg_paper(recording, words=words, layout="strip", beats=beats))
+
+
+def _loops(
+    reading: Observation, test: SpirometryAnalysis, recordings: Sequence[Recording], words: Words
+) -> list[Markup]:
+    """Each blow beside its own recording; blows whose recording is still on its way are left out."""
+    from zhenbao.figures import flow_volume_loop, volume_time
+
+    if len(reading.recordings) != len(test.blows):
+        return []
+    arrived = {recording.id: recording for recording in recordings if recording.kind == "flow"}
+    pairs = [
+        (number, blow, arrived[id_])
+        for number, (blow, id_) in enumerate(zip(test.blows, reading.recordings, strict=True))
+        if id_ in arrived
+    ]
+    if not pairs:
+        return []
+    curves = [_curve(recording) for _, _, recording in pairs]
+    blows = [blow for _, blow, _ in pairs]
+    best = next((place for place, (number, _, _) in enumerate(pairs) if number == test.session.best_blow), None)
+    return [
+        _svg(flow_volume_loop(curves, blows, words=words, best=best, references=test.references)),
+        _svg(volume_time(curves, blows, words=words, best=best, references=test.references)),
+    ]
+
+
+def _curve(recording: Recording) -> tuple[list[float], list[float]]:
+    """Times in s and flow in L/s."""
+    flow = recording.values()[0].tolist()
+    return [sample / recording.fs_hz for sample in range(len(flow))], flow
+
+
+def _svg(text: str) -> Markup:
+    # Made by our own drawing functions, which escape every text they are given.
+    return Markup(text[text.index("<svg") :])  # noqa: S704

@@ -1,0 +1,1 @@
+"""Arrays in, findings out: no input or output here."""

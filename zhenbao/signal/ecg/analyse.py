@@ -1,0 +1,138 @@
+"""What may be said of an ECG on the spot, and what may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from zhenbao.model.ecg import LEADS, EcgAnalysis, EcgQuality
+from zhenbao.model.quantity import Quantity
+from zhenbao.rules import evaluate
+from zhenbao.signal.ecg.criteria import criteria
+from zhenbao.signal.ecg.envelope import Floats
+from zhenbao.signal.ecg.qrs import as_leads, detect_qrs
+from zhenbao.signal.ecg.quality import assess_quality, usable_seconds
+from zhenbao.signal.ecg.rhythm import Flags, Intervals, believed_intervals
+
+if TYPE_CHECKING:
+    from zhenbao.model.finding import Finding
+
+_ADULT_YEARS = 18
+
+
+def analyse_ecg(
+    ecg_mv: ArrayLike,
+    fs_hz: float,
+    lead_names: Sequence[str],
+    *,
+    sex: str | None = None,
+    age_years: float | None = None,
+    highpass_hz: float | None = None,
+    zero_phase: bool = False,
+    profile: str | None = None,
+) -> EcgAnalysis:
+    """Quality first, then beats, rate, regularity and pauses; ST is not analysed yet.
+
+    Args:
+        ecg_mv: ``[leads, n]`` (or ``[n]``) in millivolts, NaN where there is no value; only leads that were fitted.
+        fs_hz: sampling rate.
+        lead_names: one for each row, ``I`` to ``V6`` where they are standard leads.
+        sex: ``male`` or ``female``; anything else is unknown.
+        age_years: in completed years.
+        highpass_hz: what the recorder cut below; None is unknown.
+        zero_phase: that filter was applied forwards and backwards, so it does not tilt ST.
+        profile: the county's rule profile; there is one set of rules so far, the strictest of the lists read.
+
+    Returns:
+        Findings are hints (初筛提示), never a diagnosis. With insufficient quality there is no heart rate
+        and no finding but the one to repeat. ``limits`` says what the result does not say.
+
+    Raises:
+        ValueError: no such rate, or names do not match rows.
+    """
+    samples = as_leads(ecg_mv)
+    names = tuple(lead_names)
+    quality = assess_quality(samples, fs_hz, names)
+    usable = _usable(quality, samples.shape[1])
+    connected = usable.any(axis=1)
+    beats = detect_qrs(samples[connected], fs_hz) if connected.any() else np.empty(0, np.int64)
+    # A lead's bad second is no reason to mistrust an interval that other leads show: one lead is enough.
+    seen: Flags = np.asarray(usable.any(axis=0), bool)
+    intervals = believed_intervals(np.where(usable, samples, np.nan), fs_hz, beats, seen)
+    rate = intervals.rate_bpm if quality.acceptable and len(beats) >= 3 else None
+    context = {"sex": sex} if sex in ("male", "female") else {}
+    if age_years is not None:
+        context["adult"] = "yes" if age_years >= _ADULT_YEARS else "no"
+    return EcgAnalysis(
+        fs_hz=float(fs_hz),
+        lead_names=names,
+        beats=tuple(beats.tolist()),
+        classes=("?",) * len(beats),
+        heart_rate_bpm=None if rate is None else round(rate, 1),
+        rhythm=intervals.rhythm if quality.acceptable else "not-judged",
+        intervals=_milliseconds(intervals),
+        st_mm=None,
+        findings=_findings(quality, fs_hz, rate, intervals, context),
+        quality=quality,
+        limits=_limits(names, quality, len(beats), intervals, highpass_hz, zero_phase),
+    )
+
+
+def _usable(quality: EcgQuality, n: int) -> Flags:
+    usable = np.zeros((len(quality.usable), n), bool)
+    for row, stretches in zip(usable, quality.usable.values(), strict=True):
+        for start, stop in stretches:
+            row[start:stop] = True
+    return usable
+
+
+def _milliseconds(intervals: Intervals) -> dict[str, float]:
+    rr: Floats = intervals.rr_s * 1000
+    if not len(rr):
+        return {}
+    return {
+        "rr": round(float(np.median(rr)), 1),
+        "rr_min": round(float(rr.min()), 1),
+        "rr_max": round(float(rr.max()), 1),
+    }
+
+
+def _findings(
+    quality: EcgQuality, fs_hz: float, rate: float | None, intervals: Intervals, context: Mapping[str, str]
+) -> tuple[Finding, ...]:
+    values = {"usable_s": Quantity(round(usable_seconds(quality, fs_hz), 2), "s")}
+    if rate is not None:
+        values["heart_rate_ecg"] = Quantity(round(rate, 1), "/min")
+    if quality.acceptable and (longest := intervals.longest) is not None:
+        seconds, open_ended = longest
+        values["ecg_rr_max"] = Quantity(round(seconds, 3), "s", ">" if open_ended else None)
+    return evaluate("ecg", values, context)
+
+
+def _limits(
+    names: tuple[str, ...],
+    quality: EcgQuality,
+    beats: int,
+    intervals: Intervals,
+    highpass_hz: float | None,
+    zero_phase: bool,
+) -> tuple[str, ...]:
+    limits = []
+    if not quality.acceptable:
+        limits.append("quality")
+    elif beats < 3:
+        limits.append("few-beats" if beats else "no-beats")
+    if intervals.unsure:
+        limits.append("gap-unsure")
+    limits += ["rhythm-by-physician", "st-not-analysed"]
+    if not set(LEADS) <= set(names):
+        limits.append("fewer-leads")
+    if highpass_hz is None:
+        limits.append("highpass-unknown")
+    elif highpass_hz > criteria()["st_highpass_hz"] and not zero_phase:
+        limits.append("highpass-high")
+    limits.append("excludes-nothing")
+    return tuple(limits)

@@ -1,0 +1,192 @@
+"""From samples to the energy of the QRS band, block by block, with exact results however the blocks are cut.
+
+Every filter is a finite impulse response around its own sample, so a block needs only its neighbours; nothing
+has to settle and nothing is learned here.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zhenbao.signal.ecg.tuning import TUNING, Tuning
+
+Floats = NDArray[np.float64]
+
+_ABSURD = 1e12
+"""Beyond this a sample is no voltage in any unit."""
+_FLAT_S = 0.5
+"""A lead that does not move for this long has no say about that time."""
+
+
+def inner_step(fs_hz: float, tuning: Tuning = TUNING) -> int:
+    """How many samples are averaged into one before filtering."""
+    return max(1, round(fs_hz / tuning.inner_rate_hz))
+
+
+def band_taps(rate_hz: float, centre_hz: float, width_hz: float) -> tuple[Floats, Floats]:
+    """Even and odd taps of a Gabor filter whose pass band is a Gaussian; the even one has no response to a constant.
+
+    The length of the two outputs as a vector is the envelope of the band: it has one maximum a QRS,
+    whatever its polarity and shape (Gabor 1946).
+    """
+    spread = 1 / (2 * math.pi * width_hz)
+    half = max(1, round(3 * spread * rate_hz))
+    t = np.arange(-half, half + 1) / rate_hz
+    window = np.exp(-0.5 * (t / spread) ** 2)
+    even = window * np.cos(2 * math.pi * centre_hz * t)
+    even -= window * (even.sum() / window.sum())
+    odd = window * np.sin(2 * math.pi * centre_hz * t)
+    scale = 2 / window.sum()
+    return even * scale, odd * scale
+
+
+class Envelope:
+    """Turns samples of one or more leads into one envelope at the inner rate.
+
+    Args:
+        fs_hz: sampling rate of the samples.
+        leads: rows of each block.
+
+    Gaps (NaN, infinite) are closed: the signal goes on from where it stopped, so a gap makes no step; its time counts
+    as unknown.
+    Leads are combined by the median of those that say something, so one bad lead of three does no harm.
+    """
+
+    def __init__(self, fs_hz: float, leads: int, tuning: Tuning = TUNING) -> None:
+        self.step = inner_step(fs_hz, tuning)
+        self.rate_hz = fs_hz / self.step
+        self._taps = band_taps(self.rate_hz, tuning.band_hz, tuning.band_width_hz)
+        self._sharp = band_taps(self.rate_hz, tuning.sharp_hz, tuning.sharp_width_hz)
+        self.reach = max(len(self._taps[0]), len(self._sharp[0])) // 2
+        self._flat = max(2, round(_FLAT_S * self.rate_hz / 2))
+        self._around = max(self.reach, self._flat + 1)
+        self._left = np.empty((leads, 0))
+        self._inner = np.empty((leads, 0))
+        self._known = np.empty((leads, 0), bool)
+        self._offset = np.zeros(leads)
+        self._level = np.zeros(leads)
+        self._gap = np.ones(leads, bool)
+        self._started = False
+
+    @property
+    def reach_behind(self) -> int:
+        """Inner samples that must follow before a value is given."""
+        return self._around
+
+    def push(self, block: Floats) -> tuple[Floats, Floats]:
+        """Add samples ``[leads, n]``; return the next values of the envelope and of the sharp band.
+
+        NaN in the envelope: no lead is known there.
+        """
+        samples = np.concatenate([self._left, block], axis=1) if self._left.shape[1] else block
+        whole = samples.shape[1] // self.step
+        self._left = samples[:, whole * self.step :].copy()
+        if not whole:
+            return np.empty(0), np.empty(0)
+        return self._take(samples[:, : whole * self.step].reshape(len(samples), whole, self.step))
+
+    def flush(self) -> tuple[Floats, Floats]:
+        """The values that only waited for what follows: the recording has ended."""
+        parts = []
+        if self._left.shape[1]:
+            short = self.step - self._left.shape[1]
+            filled = np.concatenate([self._left, np.repeat(self._left[:, -1:], short, axis=1)], axis=1)
+            self._left = self._left[:, :0]
+            parts.append(self._take(filled[:, None, :]))
+        if self._started:
+            self._append(
+                np.repeat(self._inner[:, -1:], self._around, axis=1),
+                np.repeat(self._known[:, -1:], self._around, axis=1),
+            )
+            parts.append(self._compute())
+        if not parts:
+            return np.empty(0), np.empty(0)
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def _take(self, groups: Floats) -> tuple[Floats, Floats]:
+        known = np.isfinite(groups).all(axis=2)
+        with np.errstate(invalid="ignore", over="ignore"):
+            inner = groups.mean(axis=2) if self.step > 1 else groups[:, :, 0].copy()
+            known &= np.abs(inner) < _ABSURD
+        inner = self._close_gaps(inner, known)
+        if not self._started:
+            self._started = True
+            self._append(np.repeat(inner[:, :1], self._around, axis=1), np.repeat(known[:, :1], self._around, axis=1))
+        self._append(inner, known)
+        return self._compute()
+
+    def _append(self, inner: Floats, known: NDArray[np.bool_]) -> None:
+        self._inner = np.concatenate([self._inner, inner], axis=1)
+        self._known = np.concatenate([self._known, known], axis=1)
+
+    def _close_gaps(self, inner: Floats, known: NDArray[np.bool_]) -> Floats:
+        """Shift what follows a gap (and the first sample) to the level where the signal stopped (0 at the start)."""
+        for lead, (row, sure) in enumerate(zip(inner, known, strict=True)):
+            if not self._gap[lead] and sure.all():
+                row += self._offset[lead]
+                self._level[lead] = row[-1]
+                continue
+            level, offset, gap = self._level[lead], self._offset[lead], self._gap[lead]
+            out = np.full(len(row), level)
+            edges = np.flatnonzero(np.diff(sure.astype(np.int8), prepend=0, append=0))
+            for start, stop in edges.reshape(-1, 2).tolist():
+                if gap or start > 0:
+                    offset = level - row[start]
+                out[start:stop] = row[start:stop] + offset
+                level = out[stop - 1]
+                out[stop:] = level
+            inner[lead] = out
+            self._level[lead], self._offset[lead], self._gap[lead] = level, offset, not sure[-1]
+        return inner
+
+    def _compute(self) -> tuple[Floats, Floats]:
+        around, new = self._around, self._inner.shape[1] - 2 * self._around
+        if new <= 0:
+            return np.empty(0), np.empty(0)
+        rows = [self._one_lead(row, sure, new) for row, sure in zip(self._inner, self._known, strict=True)]
+        self._inner = self._inner[:, -2 * around :].copy()
+        self._known = self._known[:, -2 * around :].copy()
+        if len(rows) == 1:
+            height, sharp, _ = rows[0]
+            return height, sharp
+        return _middle(np.array([r[0] for r in rows]), np.array([r[1] for r in rows]), np.array([r[2] for r in rows]))
+
+    def _one_lead(self, row: Floats, sure: NDArray[np.bool_], new: int) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+        around = self._around
+        height = _length(row, self._taps, around, new)
+        sharp = _length(row, self._sharp, around, new)
+        unknown = ~sure[around : around + new]
+        height[unknown] = np.nan
+        sharp[unknown] = 0.0
+        moves = np.concatenate([[0], np.cumsum(row[1:] != row[:-1])])
+        still = (
+            moves[around + self._flat : around + self._flat + new]
+            == moves[around - self._flat : around - self._flat + new]
+        )
+        return height, sharp, unknown | still
+
+
+def _length(row: Floats, taps: tuple[Floats, Floats], around: int, new: int) -> Floats:
+    half = len(taps[0]) // 2
+    piece = row[around - half : around + new + half]
+    return np.hypot(np.convolve(piece, taps[0], "valid"), np.convolve(piece, taps[1], "valid"))
+
+
+def _middle(heights: Floats, sharps: Floats, mute: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Median over the leads that speak; zero where all known leads are still, NaN where none is known."""
+    unknown = np.isnan(heights).all(axis=0)
+    speaking = len(heights) - mute.sum(axis=0)
+    out = []
+    for values in (heights, sharps):
+        ordered = np.sort(np.where(mute, np.inf, values), axis=0)
+        low = np.clip((speaking - 1) // 2, 0, None)
+        high = np.clip(speaking // 2, 0, len(heights) - 1)
+        columns = np.arange(values.shape[1])
+        with np.errstate(invalid="ignore"):
+            middle = (ordered[low, columns] + ordered[high, columns]) / 2
+        out.append(np.where(speaking > 0, middle, 0.0))
+    out[0][unknown] = np.nan
+    return out[0], out[1]

@@ -1,0 +1,111 @@
+"""What is normal here and now: the height of a beat, the height of what is none, and the interval to expect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zhenbao.signal.ecg.candidates import Bins, Candidates, Ints
+from zhenbao.signal.ecg.envelope import Floats
+from zhenbao.signal.ecg.tuning import Tuning
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Per candidate: height of a beat, height of noise, and expected interval in seconds."""
+
+    beat: Floats
+    noise: Floats
+    interval_s: Floats
+
+    def of(self, part: slice) -> Levels:
+        return Levels(self.beat[part], self.noise[part], self.interval_s[part])
+
+
+def running_quantile(values: Floats, length: int, q: float = 0.5) -> Floats:
+    """Quantile over ``length`` neighbours (fewer at the ends), NaN left out; NaN where all are."""
+    if not len(values):
+        return values
+    half = length // 2
+    edge = np.full(half, np.nan)
+    padded = np.concatenate([edge, values, edge])
+    ordered = padded[np.arange(len(values))[:, None] + np.arange(2 * half + 1)]
+    ordered.sort(axis=1)
+    known = (ordered == ordered).sum(axis=1)
+    place = q * np.maximum(known - 1, 0)
+    low = place.astype(np.int64)
+    high = np.minimum(low + 1, np.maximum(known - 1, 0))
+    rows = np.arange(len(values))
+    below, above = ordered[rows, low], ordered[rows, high]
+    quantile: Floats = below + (place - low) * (above - below)
+    return quantile
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The beat's height by time, from the highest points of bins alone: needs no beat to start from."""
+
+    middle_s: Floats
+    near: Floats
+    floor: Floats
+    between: Floats
+    """What the envelope mostly is: the level between beats."""
+
+    @classmethod
+    def of(cls, bins: Bins, bin_length_s: float, tuning: Tuning) -> Ground:
+        """From the bins of the stretch looked at."""
+        several = len(bins.highest) > 1
+        pairs = np.fmax(bins.highest[:-1], bins.highest[1:]) if several else bins.highest
+        quiet = np.fmin(bins.middle[:-1], bins.middle[1:]) if several else bins.middle
+        far = running_quantile(pairs, tuning.bins_far, tuning.far_quantile)
+        floor: Floats = tuning.far_floor * far
+        near: Floats = np.fmax(running_quantile(pairs, tuning.bins_near, tuning.bin_quantile), floor)
+        between = running_quantile(quiet, tuning.bins_quiet)
+        middle = (bins.first + np.arange(len(pairs)) + (1.0 if several else 0.5)) * bin_length_s
+        known = ~np.isnan(near + between)
+        return cls(np.asarray(middle[known]), near[known], floor[known], between[known])
+
+    def levels(self, t: Floats, interval_s: float, tuning: Tuning) -> Levels:
+        """Levels at times ``t`` before any beat is known."""
+        beat = np.interp(t, self.middle_s, self.near)
+        return Levels(beat, tuning.noise_least * beat, np.full(len(t), interval_s))
+
+    def refined(self, found: Candidates, t: Floats, beats: Ints, levels: Levels, tuning: Tuning) -> Levels:
+        """Levels as the chosen ``beats`` (indices into ``found``, at least 3) tell them."""
+        tb = t[beats]
+        capped = np.minimum(found.height[beats], tuning.outlier * levels.beat[beats])
+        beat = np.interp(t, tb, running_quantile(capped, tuning.near_beats))
+        beat = np.minimum(beat, tuning.near_ceiling * np.interp(t, self.middle_s, self.near))
+        beat = np.maximum(beat, np.interp(t, self.middle_s, self.floor))
+        expected = np.clip(running_quantile(np.diff(tb), tuning.rhythm_beats), *tuning.interval_range_s)
+        return Levels(beat, self._noise(found, t, beats, tuning), np.interp(t, tb[1:], expected))
+
+    def believable(self, found: Candidates, t: Floats, beats: Ints, tuning: Tuning) -> Ints:
+        """``beats`` without those of noise or fibrillation: neither well above what lies between them nor regular."""
+        if not len(beats):
+            return beats
+        tb = t[beats]
+        height = found.height[beats]
+        between = np.maximum(np.interp(tb, self.middle_s, self.between), 1e-6 * height)
+        contrast = running_quantile(height / between, tuning.rhythm_beats)
+        clear = contrast >= tuning.contrast_least
+        rises = contrast >= tuning.contrast_regular
+        if len(beats) > 3:
+            interval = np.diff(tb)
+            usual = running_quantile(interval, tuning.rhythm_beats)
+            unsteady = running_quantile(np.abs(interval - usual), tuning.rhythm_beats) / usual
+            clear |= rises & (np.concatenate([unsteady[:1], unsteady]) <= tuning.unsteady_most)
+        return beats[clear]
+
+    def _noise(self, found: Candidates, t: Floats, beats: Ints, tuning: Tuning) -> Floats:
+        """Running median of the highest candidate that is no beat, of each gap between beats."""
+        tb = t[beats]
+        gap = np.searchsorted(tb, t)
+        after = np.abs(t - tb[np.clip(gap - 1, 0, None)])
+        before = np.abs(t - tb[np.clip(gap, None, len(tb) - 1)])
+        other = np.minimum(after, before) > tuning.quiet_s
+        highest = np.zeros(len(tb) + 1)
+        np.maximum.at(highest, gap[other], found.height[other])
+        noise: Floats = np.interp(t, tb[:-1], running_quantile(highest[1:-1], tuning.rhythm_beats))
+        return noise

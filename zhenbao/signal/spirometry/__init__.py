@@ -1,0 +1,33 @@
+"""Spirometry: flow or volume over time in, measured blows, graded sessions and careful words out.
+
+    from zhenbao.signal.spirometry import analyse_session
+
+Volumes in litres and flows in L/s, BTPS; expiration positive. No input or output here, and no opinion on treatment.
+"""
+
+from zhenbao.model.spirometry import Blow, Interpretation, Reference, Session, SpirometryAnalysis
+from zhenbao.signal.spirometry.analysis import analyse_session
+from zhenbao.signal.spirometry.blow import analyse_blow
+from zhenbao.signal.spirometry.bronchodilator import BronchodilatorResponse, bronchodilator_response
+from zhenbao.signal.spirometry.btps import btps_factor
+from zhenbao.signal.spirometry.interpret import interpret
+from zhenbao.signal.spirometry.reference import EQUATIONS, equation_name, reference
+from zhenbao.signal.spirometry.session import grade_session
+
+__all__ = [
+    "EQUATIONS",
+    "Blow",
+    "BronchodilatorResponse",
+    "Interpretation",
+    "Reference",
+    "Session",
+    "SpirometryAnalysis",
+    "analyse_blow",
+    "analyse_session",
+    "bronchodilator_response",
+    "btps_factor",
+    "equation_name",
+    "grade_session",
+    "interpret",
+    "reference",
+]

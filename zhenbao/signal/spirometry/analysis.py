@@ -1,0 +1,151 @@
+"""A whole session at once: measure, grade, compare with the reference, interpret, and apply the county's rules."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from zhenbao.model.errors import InputError
+from zhenbao.model.quantity import Quantity
+from zhenbao.model.spirometry import Blow, Interpretation, Reference, Session, SpirometryAnalysis
+from zhenbao.signal.spirometry.blow import analyse_blow
+from zhenbao.signal.spirometry.interpret import interpret, not_graded
+from zhenbao.signal.spirometry.reference import ratio_scale, reference
+from zhenbao.signal.spirometry.session import grade_session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from zhenbao.model.finding import Finding
+
+_GRADES = "ABCDEUF"
+_CARRYING = "ABC"
+
+
+def analyse_session(
+    curves: Sequence[tuple[ArrayLike, ArrayLike]],
+    *,
+    sex: str | None,
+    age_years: float | None,
+    height_cm: float | None,
+    equation: str = "jian2017",
+    ethnicity: str | None = None,
+    post_bronchodilator: bool = False,
+) -> SpirometryAnalysis:
+    """Judge a session of spirometry.
+
+    Args:
+        curves: (time_s, flow_l_s) of each blow in the order they were blown; see :func:`analyse_blow`.
+        sex, age_years, height_cm: of the patient; whatever is unknown (None) leaves the result without reference and
+            class, and ``limits`` say so. Sex is ``M``/``F`` or ``Sex.MALE``/``Sex.FEMALE``.
+        equation, ethnicity: see :func:`reference`.
+        post_bronchodilator: all blows were blown after a bronchodilator.
+
+    Raises:
+        InputError: ``reference-equation`` or ``reference-ethnicity``.
+    """
+    blows: list[Blow] = []
+    for time_s, flow_l_s in curves:
+        prior = max((b.fvc_l for b in blows if b.fvc_usable), default=None)
+        blows.append(analyse_blow(time_s, flow_l_s=flow_l_s, age_years=age_years, prior_fvc_l=prior))
+    session = grade_session(blows, age_years)
+    references, limits = _references(equation, sex, age_years, height_cm, ethnicity)
+    worse = max(session.fev1_grade, session.fvc_grade, key=_GRADES.index)
+    interpretation: Interpretation | None = None
+    if worse not in _CARRYING:
+        limits.append("quality-too-low")
+        interpretation = not_graded()
+    elif references and session.fev1_l is not None and session.fvc_l is not None:
+        best = blows[session.best_blow] if session.best_blow is not None else None
+        interpretation = interpret(
+            fev1_l=session.fev1_l,
+            fvc_l=session.fvc_l,
+            references=references,
+            mmef_l_s=best.fef2575_l_s if best else None,
+            fef50_l_s=best.fef50_l_s if best else None,
+            fef75_l_s=best.fef75_l_s if best else None,
+            post_bronchodilator=post_bronchodilator,
+        )
+        limits += _limits_of(interpretation, post_bronchodilator)
+    limits.append("screening-only")
+    return SpirometryAnalysis(
+        blows=tuple(blows),
+        session=session,
+        equation=equation,
+        references=references,
+        interpretation=interpretation,
+        findings=_findings(session, worse, equation, references, interpretation, post_bronchodilator),
+        limits=tuple(limits),
+    )
+
+
+def _references(
+    equation: str, sex: str | None, age_years: float | None, height_cm: float | None, ethnicity: str | None
+) -> tuple[dict[str, Reference], list[str]]:
+    """The references, or none and why."""
+    missing = [
+        f"no-{name}"
+        for name, known in (
+            ("sex", sex in ("M", "F", "male", "female")),
+            ("age", age_years is not None),
+            ("height", height_cm is not None),
+        )
+        if not known
+    ]
+    if missing or sex is None or age_years is None or height_cm is None:
+        return {}, missing
+    try:
+        found = reference(equation, sex=sex, age_years=age_years, height_cm=height_cm, ethnicity=ethnicity)
+    except InputError as error:
+        if error.code not in ("reference-age", "reference-height"):
+            raise
+        return {}, ["age-outside-reference" if error.code == "reference-age" else "height-implausible"]
+    return found, []
+
+
+def _limits_of(interpretation: Interpretation, post_bronchodilator: bool) -> list[str]:
+    limits = []
+    if interpretation.small_airway == "cannot-say":
+        limits.append("small-airway-cannot-say")
+    if interpretation.cn5_class in ("restrictive", "mixed") or interpretation.ats2021_pattern in (
+        "possible-restriction",
+        "possible-mixed",
+    ):
+        limits.append("restriction-needs-lung-volumes")
+    if not post_bronchodilator:
+        limits.append("before-bronchodilator")
+    return limits
+
+
+def _findings(
+    session: Session,
+    grade: str,
+    equation: str,
+    references: dict[str, Reference],
+    interpretation: Interpretation | None,
+    post_bronchodilator: bool,
+) -> tuple[Finding, ...]:
+    """What the rules say of the reported values."""
+    from zhenbao.rules import evaluate
+
+    values: dict[str, Quantity] = {}
+    context = {"grade": grade, "post_bronchodilator": "yes" if post_bronchodilator else "no"}
+    if grade in _CARRYING and session.fev1_l is not None and session.fvc_l is not None and session.fev1_fvc is not None:
+        values["fev1"] = Quantity(session.fev1_l, "L")
+        values["fvc"] = Quantity(session.fvc_l, "L")
+        if references:
+            measured_ratio = session.fev1_fvc * ratio_scale(equation)
+            for key, parameter, measured in (
+                ("fev1_percent_predicted", "FEV1", session.fev1_l),
+                ("fvc_percent_predicted", "FVC", session.fvc_l),
+                ("fev1fvc_percent_predicted", "FEV1FVC", measured_ratio),
+            ):
+                percent = references[parameter].percent(measured)
+                if math.isfinite(percent):
+                    values[key] = Quantity(percent, "%")
+    if interpretation is not None:
+        context["pattern"] = interpretation.cn5_class
+        context["prism"] = "yes" if interpretation.prism else "no"
+    return evaluate("spirometry", values, context)

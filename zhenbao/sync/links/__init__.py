@@ -1,0 +1,1 @@
+"""Roads between a kit and the hub."""

@@ -1,0 +1,1 @@
+"""The field technician: setting a kit up, pairing its devices, writing the front-end's settings. Sees no patient."""

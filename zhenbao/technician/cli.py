@@ -1,0 +1,129 @@
+"""The field technician's commands: ``zhenbao tech``. They show no patient data and need no store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zhenbao.model.errors import InputError
+from zhenbao.words import Words
+
+if TYPE_CHECKING:
+    from zhenbao.drivers.frontend.settings import SettingsBlock
+
+_words = Words(os.environ.get("ZHENBAO_LANG", ""))
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command("flash", help=_words("tech.help.flash"))
+def flash(
+    config: Annotated[Path, typer.Argument(help=_words("tech.help.config"))],
+    port: Annotated[str, typer.Option("--port", help=_words("tech.help.port"))],
+) -> None:
+    from zhenbao.technician.front_end_config import read_config
+
+    # The document is checked before the port is opened: a mistake in it can never leave a front-end half done.
+    asyncio.run(_flash(read_config(config), port))
+
+
+async def _flash(block: SettingsBlock, port: str) -> None:
+    from zhenbao.drivers.frontend.session import FrontEnd
+    from zhenbao.drivers.links.serial import open_serial
+
+    async with open_serial(port) as link:
+        front_end = FrontEnd(link)
+        identity = await front_end.identify()
+        typer.echo(
+            _words(
+                "tech.identity",
+                maker=identity.maker,
+                model=identity.model,
+                serial=identity.serial,
+                firmware=identity.firmware,
+            )
+        )
+        before = await front_end.read_settings()
+        typer.echo(_words("tech.before", generation=before.generation, settings=_told(before.block)))
+        if before.block == block:
+            typer.echo(_words("tech.unchanged", generation=before.generation))
+            return
+        after = await front_end.write_settings(block)
+        typer.echo(_words("tech.written", generation=after.generation, settings=_told(after.block)))
+
+
+def _told(block: SettingsBlock) -> str:
+    return _words("tech.settings", **asdict(block))
+
+
+@app.command("pair", help=_words("tech.help.pair"))
+def pair(
+    context: typer.Context,
+    device: Annotated[str, typer.Argument(help=_words("tech.help.device"))],
+    seconds: Annotated[float, typer.Option("--seconds", help=_words("tech.help.seconds"))] = 60.0,
+) -> None:
+    from zhenbao.agent.kit import BONDS
+    from zhenbao.agent.settings import kit_home, load_settings
+
+    home = kit_home(_home(context))
+    asyncio.run(_pair(device, load_settings(home).bluetooth or None, home / BONDS, seconds))
+
+
+async def _pair(device: str, address: str | None, keys: Path, seconds: float) -> None:
+    from zhenbao.drivers.bp.driver import BloodPressureCuff
+    from zhenbao.drivers.glucose.driver import GlucoseMeter
+    from zhenbao.drivers.links.ble import open_radio
+
+    drivers: dict[str, type[BloodPressureCuff | GlucoseMeter]] = {"bp": BloodPressureCuff, "glucose": GlucoseMeter}
+    if device not in drivers:
+        raise InputError("choice", value=device, choices=", ".join(drivers))
+    driver = drivers[device]
+    async with open_radio(address, keys) as radio:
+        typer.echo(_words("tech.searching"))
+        found = await radio.find(driver.service, timeout_s=seconds)
+        await radio.pair(found, driver.protected)
+        typer.echo(_words("tech.paired", name=found.name or found.address))
+
+
+@app.command("setup", help=_words("tech.help.setup"))
+def setup(
+    context: typer.Context,
+    kit_id: Annotated[str, typer.Option("--kit-id", help=_words("tech.help.kit_id"))],
+    hub: Annotated[str, typer.Option("--hub", help=_words("tech.help.hub"))],
+    village: Annotated[str, typer.Option("--village", help=_words("tech.help.village"))] = "",
+    bluetooth: Annotated[str, typer.Option("--bluetooth", help=_words("tech.help.bluetooth"))] = "",
+    front_end: Annotated[str, typer.Option("--front-end", help=_words("tech.help.front_end"))] = "",
+    hub_phone: Annotated[str, typer.Option("--hub-phone", help=_words("tech.help.hub_phone"))] = "",
+    chest_pain_phone: Annotated[
+        str, typer.Option("--chest-pain-phone", help=_words("tech.help.chest_pain_phone"))
+    ] = "",
+) -> None:
+    from zhenbao.agent.settings import FILE, KitSettings, check_kit_id, kit_home, save_settings
+
+    host, colon, port = hub.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise InputError("hub-address", address=hub[:80])
+    home = kit_home(_home(context))
+    settings = KitSettings(
+        check_kit_id(kit_id),
+        village,
+        host,
+        int(port),
+        bluetooth,
+        front_end,
+        hub_phone=hub_phone,
+        chest_pain_phone=chest_pain_phone,
+    )
+    save_settings(home, settings)
+    typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
+
+
+def _home(context: typer.Context) -> Path | None:
+    """``--home`` from before the sub-command."""
+    chosen: Any = context.obj
+    home: Path | None = getattr(chosen, "home", None)
+    return home
