@@ -1,4 +1,4 @@
-"""A Bluetooth peripheral on a virtual controller: a second witness, written with bumble's own server, not our codecs."""
+"""Bluetooth peripherals on a virtual controller: second witnesses, on bumble's own server, without our codecs."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ DEADLINE_S = 10.0
 async def until(condition: Callable[[], Any]) -> None:
     """Wait for a condition, with a deadline."""
     async with asyncio.timeout(DEADLINE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - bumble tells nobody
             await asyncio.sleep(0.005)
 
 
@@ -90,11 +90,13 @@ class Peripheral:
 
     async def start(self) -> None:
         self.device.advertising_data = bytes(
-            AdvertisingData([
-                data_types.Flags(AdvertisingData.Flags.LE_GENERAL_DISCOVERABLE_MODE),
-                data_types.CompleteLocalName(self.device.name),
-                data_types.CompleteListOf16BitServiceUUIDs([UUID.from_16_bits(self.service)]),
-            ])
+            AdvertisingData(
+                [
+                    data_types.Flags(AdvertisingData.Flags.LE_GENERAL_DISCOVERABLE_MODE),
+                    data_types.CompleteLocalName(self.device.name),
+                    data_types.CompleteListOf16BitServiceUUIDs([UUID.from_16_bits(self.service)]),
+                ]
+            )
         )
         await self.device.power_on()
         await self.device.start_advertising(auto_restart=True)
@@ -136,13 +138,16 @@ class Cuff(Peripheral):
         self.hang_up_after_send = False
         self._sending = asyncio.Lock()
         self.measurement = self.protected(0x2A35, PROPERTIES.INDICATE)
-        self.device.add_services([
-            Service(UUID.from_16_bits(0x1810), [self.measurement, self.open(0x2A49, b"\0\0")]),
-            self.information(maker, model, "SN-0001", "1.2"),
-            Service(
-                UUID.from_16_bits(0x1805), [self.open(0x2A2B, struct.pack("<HBBBBBBBB", 2026, 11, 22, 10, 35, 0, 7, 0, 0))]
-            ),
-        ])
+        self.device.add_services(
+            [
+                Service(UUID.from_16_bits(0x1810), [self.measurement, self.open(0x2A49, b"\0\0")]),
+                self.information(maker, model, "SN-0001", "1.2"),
+                Service(
+                    UUID.from_16_bits(0x1805),
+                    [self.open(0x2A2B, struct.pack("<HBBBBBBBB", 2026, 11, 22, 10, 35, 0, 7, 0, 0))],
+                ),
+            ]
+        )
 
     @property
     def subscription(self) -> int:
@@ -181,13 +186,15 @@ class Meter(Peripheral):
         self.control = self.protected(
             0x2A52, PROPERTIES.INDICATE | PROPERTIES.WRITE, CharacteristicValue(write=self._requested)
         )
-        self.device.add_services([
-            Service(
-                UUID.from_16_bits(0x1808),
-                [self.measurement, self.context, self.control, self.open(0x2A51, b"\0\0")],
-            ),
-            self.information("Roche", "Accu-Chek Guide Me", "SN-7", "3.0"),
-        ])
+        self.device.add_services(
+            [
+                Service(
+                    UUID.from_16_bits(0x1808),
+                    [self.measurement, self.context, self.control, self.open(0x2A51, b"\0\0")],
+                ),
+                self.information("Roche", "Accu-Chek Guide Me", "SN-7", "3.0"),
+            ]
+        )
 
     def _requested(self, connection: Any, value: bytes) -> None:
         self.requests.append(bytes(value))

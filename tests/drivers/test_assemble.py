@@ -22,7 +22,9 @@ def ecg(first: int, n: int = 25, **marks: frozenset[str]) -> EcgSamples:
     return EcgSamples(first, struct.pack(f"<{12 * n}h", *range(first * 12, (first + n) * 12)), **marks)
 
 
-def build(chunks: list[EcgSamples] | list[FlowSamples], end: End | None, head: StreamHead = HEAD, **more: object) -> Recording:
+def build(
+    chunks: list[EcgSamples] | list[FlowSamples], end: End | None, head: StreamHead = HEAD, **more: object
+) -> Recording:
     return assemble(head, chunks, end, id=UUID(int=1), observation_id=UUID(int=2), started_ms=1_000, **more)  # type: ignore[arg-type]
 
 
@@ -54,11 +56,15 @@ def test_every_sample_in_its_place_whatever_the_order() -> None:
         pytest.param([ecg(0), ecg(25)], FINISHED, 100, range(50, 100), id="the tail"),
         pytest.param([ecg(0), ecg(25)], None, 50, range(0), id="no end"),
         pytest.param([ecg(0)], End(Stream.ECG, EndReason.STOPPED, 25), 25, range(0), id="stopped"),
-        pytest.param([ecg(0), ecg(25)], End(Stream.ECG, EndReason.FINISHED, 25), 50, range(0), id="an end before its samples"),
+        pytest.param(
+            [ecg(0), ecg(25)], End(Stream.ECG, EndReason.FINISHED, 25), 50, range(0), id="an end before its samples"
+        ),
         pytest.param([], End(Stream.ECG, EndReason.FINISHED, 0), 0, range(0), id="nothing at all"),
     ],
 )
-def test_what_is_missing_is_no_value_and_incomplete(chunks: list[EcgSamples], end: End | None, n: int, missing: range) -> None:
+def test_what_is_missing_is_no_value_and_incomplete(
+    chunks: list[EcgSamples], end: End | None, n: int, missing: range
+) -> None:
     recording = build(chunks, end)
     assert not recording.complete
     assert recording.n_samples == n

@@ -115,7 +115,9 @@ def test_decode(frame: str, expected: BloodPressure) -> None:
     assert decoded.measured == (expected.systolic is not None)
 
 
-@pytest.mark.parametrize(("bits", "names"), [(1 << 3, "pulse-above-range"), (2 << 3, "pulse-below-range"), (0x20, "improper-position")])
+@pytest.mark.parametrize(
+    ("bits", "names"), [(1 << 3, "pulse-above-range"), (2 << 3, "pulse-below-range"), (0x20, "improper-position")]
+)
 def test_status_bits(bits: int, names: str) -> None:
     assert decode(bytes.fromhex("10 7800 5000 5d00") + bits.to_bytes(2, "little")).status == {names}
 
@@ -126,7 +128,9 @@ def test_truncated_frame_is_refused(length: int) -> None:
         decode(FULL[:length])
 
 
-@pytest.mark.parametrize("moment", ["ea070d160a1e00", "ea070b1e191e00", "ea07021e0a1e00"], ids=["month 13", "hour 25", "30 February"])
+@pytest.mark.parametrize(
+    "moment", ["ea070d160a1e00", "ea070b1e191e00", "ea07021e0a1e00"], ids=["month 13", "hour 25", "30 February"]
+)
 def test_a_time_that_does_not_exist_is_refused(moment: str) -> None:
     with pytest.raises(FrameError, match="exist"):
         decode(bytes.fromhex("02 7800 5000 5d00" + moment))

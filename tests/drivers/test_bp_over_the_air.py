@@ -31,6 +31,11 @@ class At:
         raise AssertionError("nothing sleeps here")
 
 
+def of_file(path: Path) -> tuple[int, dict[str, object]]:
+    """Permissions and content of the bond file."""
+    return stat.S_IMODE(path.stat().st_mode), json.loads(path.read_text())
+
+
 async def pair(radio: Radio) -> None:
     found = await radio.find(BloodPressureCuff.service, timeout_s=10)
     await radio.pair(found, BloodPressureCuff.protected)
@@ -64,8 +69,9 @@ async def test_the_bond_file_is_for_its_owner_alone_and_survives_the_program(air
     async with open_radio(air.address, keys) as radio:
         await pair(radio)
         (bond,) = await radio.bonds()
-    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
-    (own_address,) = json.loads(keys.read_text())
+    mode, stored = of_file(keys)
+    assert mode == 0o600
+    (own_address,) = stored
     assert int(own_address[:2], 16) & 0xC0 == 0xC0
     cuff.pending = [PLAIN]
     await air.free()
@@ -74,7 +80,7 @@ async def test_the_bond_file_is_for_its_owner_alone_and_survives_the_program(air
         (reading,) = await read(radio)
     assert reading.raw == PLAIN
     assert cuff.pairings == 1
-    assert json.loads(keys.read_text()).keys() == {own_address}
+    assert of_file(keys)[1].keys() == {own_address}
 
 
 async def test_reading_never_pairs(air, cuff, keys: Path) -> None:
@@ -156,7 +162,8 @@ async def test_a_wrong_frame_takes_no_other_reading_away(air, cuff, keys: Path) 
         driver = BloodPressureCuff()
         driver.QUIET_S = 0.2  # type: ignore[misc]
         async with radio.connect(found) as link:
+            readings = driver.read(link, timeout_s=10)
+            received.append((await anext(readings)).raw)
             with pytest.raises(FrameError):
-                async for reading in driver.read(link, timeout_s=10):
-                    received.append(reading.raw)
+                await anext(readings)
     assert received == [CAPTURED]

@@ -30,7 +30,9 @@ from zhenbao.drivers.frontend.messages import (
 from zhenbao.drivers.frontend.settings import decode_block
 from zhenbao.model.errors import FrameError, InputError
 
-EXAMPLES = tomllib.loads((Path(__file__).parents[1] / "vectors" / "front_end.toml").read_text(encoding="utf-8"))["frame"]
+EXAMPLES = tomllib.loads((Path(__file__).parents[1] / "vectors" / "front_end.toml").read_text(encoding="utf-8"))[
+    "frame"
+]
 
 
 def by_hand(type_: int, payload: bytes = b"", *, sequence: int = 0, time_us: int = 0) -> bytes:
@@ -50,7 +52,9 @@ def feed(*chunks: bytes) -> tuple[list[Frame], Decoder]:
     return [frame for chunk in chunks for frame in decoder.feed(chunk)], decoder
 
 
-STREAM_OF_THREE = by_hand(6, b"\0\0\x81\0", sequence=1, time_us=5) + by_hand(8, b"\xff\0\0") + by_hand(5, b"\1\0\x88\x13\0\0")
+STREAM_OF_THREE = (
+    by_hand(6, b"\0\0\x81\0", sequence=1, time_us=5) + by_hand(8, b"\xff\0\0") + by_hand(5, b"\1\0\x88\x13\0\0")
+)
 THREE = [Frame(6, 1, 5, b"\0\0\x81\0"), Frame(8, 0, 0, b"\xff\0\0"), Frame(5, 0, 0, b"\1\0\x88\x13\0\0")]
 
 
@@ -159,7 +163,9 @@ def test_a_burst_of_a_megabyte_is_decoded_in_bounded_memory() -> None:
 TEXT = b"Acme".ljust(16, b"\0") + b"FE-12".ljust(16, b"\0") + b"00017".ljust(16, b"\0") + b"1.0.3".ljust(16, b"\0")
 HEAD_ECG = struct.pack("<BHBIHH", 1, 500, 12, 2500, 50, 150)
 HEAD_FLOW = struct.pack("<BHBIHH", 2, 100, 1, 1000, 0, 0) + struct.pack("<BhIH", 0, 2350, 101325, 4050)
-BLOCK_BODY = struct.pack("<BBHH", 1, 50, 500, 100) + b"zh-CN\0\0\0" + b"999999001001" + "示范村".encode().ljust(54, b"\0")
+BLOCK_BODY = (
+    struct.pack("<BBHH", 1, 50, 500, 100) + b"zh-CN\0\0\0" + b"999999001001" + "示范村".encode().ljust(54, b"\0")
+)
 BLOCK = BLOCK_BODY + struct.pack("<I", zlib.crc32(BLOCK_BODY))
 SETTINGS = SettingsBlock(50, 500, 100, "zh-CN", "999999001001", "示范村")
 SAMPLES = struct.pack("<24h", *range(24))
@@ -188,7 +194,9 @@ SAMPLES = struct.pack("<24h", *range(24))
             EcgSamples(1000, SAMPLES, frozenset({"RA", "V1", "V6"}), frozenset({"III"})),
             id="ECG samples",
         ),
-        pytest.param(4, struct.pack("<IB3h", 7, 3, -1, 0, 1), FlowSamples(7, struct.pack("<3h", -1, 0, 1)), id="flow samples"),
+        pytest.param(
+            4, struct.pack("<IB3h", 7, 3, -1, 0, 1), FlowSamples(7, struct.pack("<3h", -1, 0, 1)), id="flow samples"
+        ),
         pytest.param(5, struct.pack("<BBI", 1, 3, 5000), End(Stream.ECG, EndReason.BATTERY_LOW, 5000), id="end"),
         pytest.param(6, struct.pack("<HBB", 513, 0x82, 3), Ack(513, 0x82, Result.BUSY), id="ack"),
         pytest.param(7, struct.pack("<I", 9) + BLOCK, Config(9, SETTINGS), id="config"),
@@ -272,7 +280,9 @@ def test_settings_outside_of_the_table_are_refused_before_sending(change: dict[s
     assert (error.value.code, error.value.facts) == ("settings-value", {"field": field})
 
 
-@pytest.mark.parametrize(("offset", "value"), [(0, 2), (1, 40), (2, 1), (14, 0x41)], ids=["layout", "mains", "rate", "code"])
+@pytest.mark.parametrize(
+    ("offset", "value"), [(0, 2), (1, 40), (2, 1), (14, 0x41)], ids=["layout", "mains", "rate", "code"]
+)
 def test_settings_with_a_good_sum_but_a_wrong_value_are_refused(offset: int, value: int) -> None:
     body = bytearray(BLOCK_BODY)
     body[offset] = value

@@ -84,13 +84,29 @@ def test_concentration_is_exact(frame: bytes, concentration: Quantity) -> None:
 @pytest.mark.parametrize(
     ("frame", "facts", "expected", "reason"),
     [
-        pytest.param(measurement("59b2", status=1 << 5), TEN_TO_600, Quantity(600, "mg/dL", ">"), None, id="HI carries 601"),
-        pytest.param(measurement("59b2", status=1 << 5), PLAIN_METER, Quantity(601, "mg/dL", ">"), None, id="HI, limit unknown"),
-        pytest.param(measurement("ff07", status=1 << 5), TEN_TO_600, Quantity(600, "mg/dL", ">"), None, id="HI without number"),
-        pytest.param(measurement("ff07", mol=True, status=1 << 5), TEN_TO_600, Quantity(33.3, "mmol/L", ">"), None, id="HI in mmol/L"),
+        pytest.param(
+            measurement("59b2", status=1 << 5), TEN_TO_600, Quantity(600, "mg/dL", ">"), None, id="HI carries 601"
+        ),
+        pytest.param(
+            measurement("59b2", status=1 << 5), PLAIN_METER, Quantity(601, "mg/dL", ">"), None, id="HI, limit unknown"
+        ),
+        pytest.param(
+            measurement("ff07", status=1 << 5), TEN_TO_600, Quantity(600, "mg/dL", ">"), None, id="HI without number"
+        ),
+        pytest.param(
+            measurement("ff07", mol=True, status=1 << 5),
+            TEN_TO_600,
+            Quantity(33.3, "mmol/L", ">"),
+            None,
+            id="HI in mmol/L",
+        ),
         pytest.param(measurement("fe07"), TEN_TO_600, Quantity(600, "mg/dL", ">"), None, id="+infinity"),
-        pytest.param(measurement("ff07", status=1 << 5), PLAIN_METER, None, "high-without-limit", id="HI without anything"),
-        pytest.param(measurement("09b0", status=1 << 6), TEN_TO_600, Quantity(10, "mg/dL", "<"), None, id="LO carries 9"),
+        pytest.param(
+            measurement("ff07", status=1 << 5), PLAIN_METER, None, "high-without-limit", id="HI without anything"
+        ),
+        pytest.param(
+            measurement("09b0", status=1 << 6), TEN_TO_600, Quantity(10, "mg/dL", "<"), None, id="LO carries 9"
+        ),
         pytest.param(measurement("0208"), TEN_TO_600, Quantity(10, "mg/dL", "<"), None, id="-infinity"),
         pytest.param(measurement("0208"), PLAIN_METER, None, "low-without-limit", id="LO without anything"),
         pytest.param(measurement("ff07"), TEN_TO_600, None, "no-concentration", id="NaN"),

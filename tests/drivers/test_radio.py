@@ -14,12 +14,12 @@ from zhenbao.drivers.links.gatt import sig_uuid
 from zhenbao.model.errors import DeviceError, StorageError
 
 
-async def test_an_address_of_another_kind(keys: Path) -> None:
+async def test_an_address_of_another_kind(keys: Path, tmp_path: Path) -> None:
     with pytest.raises(DeviceError) as error:
         async with open_radio("tcp-client:127.0.0.1:9", keys):
             pass
     assert error.value.code == "radio-address"
-    assert not keys.exists()
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240
 
 
 async def test_nobody_behind_the_address(keys: Path) -> None:
@@ -31,11 +31,16 @@ async def test_nobody_behind_the_address(keys: Path) -> None:
     assert error.value.code == "radio-absent"
 
 
-async def test_a_bond_file_that_is_none(air, keys: Path) -> None:
+@pytest.fixture
+def damaged_keys(keys: Path) -> Path:
     keys.parent.mkdir()
     keys.write_text("not a bond file")
+    return keys
+
+
+async def test_a_bond_file_that_is_none(air, damaged_keys: Path) -> None:
     with pytest.raises(StorageError) as error:
-        async with open_radio(air.address, keys):
+        async with open_radio(air.address, damaged_keys):
             pass
     assert error.value.code == "bond-file"
 

@@ -90,7 +90,7 @@ def test_a_newer_version_of_a_patient_replaces_the_older_in_any_order(store: Hub
     ("change", "code"),
     [
         pytest.param({"kind": "x-ray"}, "envelope-kind", id="unknown kind"),
-        pytest.param({"body": b"\xff\x00"}, "message", id="no CBOR"),
+        pytest.param({"body": b"\xff\x00"}, "envelope-body", id="no CBOR"),
         pytest.param({"body": cbor2.dumps({"id": 1})}, "envelope-body", id="no such value"),
         pytest.param({"recipient": "kit-002"}, "other-recipient", id="for somebody else"),
     ],
@@ -210,7 +210,7 @@ def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path, clock: HandClo
     assert file.read_bytes().startswith(b"this is no database")
 
 
-def test_an_older_schema_is_brought_up_to_date(tmp_path: Path, clock: HandClock) -> None:
+def test_the_schema_says_which_step_it_is_at(tmp_path: Path, clock: HandClock) -> None:
     file = tmp_path / "hub.db"
     HubStore(f"sqlite:///{file}", clock).close()
     with sqlite3.connect(file) as raw:

@@ -367,6 +367,45 @@ def test_a_kit_that_is_away_delays_no_other_kit(hub: Any, clock: Any, faulty_roa
     assert len([r for r, _ in road.carried if r == "kit-away"]) == 20, "a kit that comes back gets a window at once"
 
 
+def test_two_engines_on_one_store_do_not_hinder_each_other(
+    kit: KitStore, hub: Any, ward: Any, clock: Any, faulty_road: Any
+) -> None:
+    """The service, and a doctor's command that wants to see it go: both hear every receipt, one of them first."""
+    road = faulty_road()
+    both = Pair(kit, hub, road, clock)
+    command_end = type(both.kit_end)(road, "kit-1")
+    command = Engine(kit, command_end, clock)
+    service_hears = both.kit_end.on_message
+
+    def heard(sender: str, data: bytes) -> None:
+        service_hears(sender, data)
+        command_end.on_message(sender, data)
+
+    both.kit_end.on_message = heard
+    ward.admit(kit)
+    for _ in range(100):
+        kit.save_observation(ward.reading())
+    command_end.start()
+    both.connect()
+    command.step()
+    assert command.counts.sent == 20
+    road.deliver()
+    both.hub.step()
+    road.deliver()
+    both.kit.step()  # the service settles what the command had sent
+    assert both.kit.counts.delivered == 20
+    command.step()
+    assert (command.counts.stray, command.counts.sent) == (20, 40), "and the command goes on at once"
+    for _ in range(20):
+        command.step()
+        both.settle()
+    assert kit.queue().total == 0
+    assert len(hub.taken) == 102
+    kit.save_encounter(replace(ward.encounter, reason="复诊"))
+    command.step()
+    assert sum(len(peer.handed) for peer in command._peers.values()) == 1
+
+
 def test_nobody_speaks_for_somebody_else(pair: Any, kit: KitStore, hub: Any, ward: Any, clock: Any) -> None:
     ward.admit(kit)
     reading = ward.reading()

@@ -23,7 +23,7 @@ class Specialist:
 
     def __init__(self, url: str, account: str, password: str) -> None:
         self._client = httpx.Client(base_url=url, follow_redirects=True, timeout=10)
-        self._submit(self._get("/login"), "/login", {"login": account, "password": password})
+        self._submit(self._get("/login"), "/login", {"account": account, "password": password})
 
     def close(self) -> None:
         self._client.close()
@@ -38,7 +38,7 @@ class Specialist:
 
     def sign_report(self, case: str, *, conclusion: str, advice: str, urgency: str) -> None:
         """Write the report and sign it."""
-        written = {"conclusion": conclusion, "advice": advice, "urgency": urgency, "checked": "yes", "action": "sign"}
+        written = {"conclusion": conclusion, "advice": advice, "urgency": urgency, "checked": "yes", "sign": "1"}
         self._submit(self._get(f"{case}?more=1"), f"{case}/report", written)
 
     def _get(self, path: str) -> httpx.Response:

@@ -62,8 +62,7 @@ class SwitchableUplink:
         await self._cut()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+        task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment] - a handler is always a task
         self._connections.add(task)
         try:
             if self._up:

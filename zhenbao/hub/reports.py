@@ -124,6 +124,7 @@ def signature(row: Row[tuple[object, ...]]) -> str:
         "conclusion": r["conclusion"],
         "advice": r["advice"],
         "urgency": r["urgency"],
+        "signed_number": r["signed_number"],
         "signed_ms": r["signed_ms"],
         "supplements": str(r["supplements_id"]) if r["supplements_id"] else None,
         "previous": r["previous_hash"],
@@ -193,7 +194,7 @@ def _sign(
     observation_ids = [id_ for id_ in work.observation_ids(connection, item.encounter_id) if id_ in known]
     if not observation_ids:
         raise InputError("report-nothing-seen")
-    _, previous_hash = audit.head(connection)
+    number, previous_hash = audit.head(connection)
     connection.execute(
         update(reports)
         .where(reports.c.id == report_id, reports.c.status == "draft")
@@ -204,6 +205,7 @@ def _sign(
             patient_id=item.patient_id,
             observation_ids=json.dumps([str(id_) for id_ in observation_ids]),
             supplements_id=newest,
+            signed_number=number,
             signed_ms=now_ms,
             previous_hash=previous_hash,
         )
@@ -230,7 +232,7 @@ def _newest_signed(connection: Connection, encounter_id: UUID) -> UUID | None:
     newest = (
         select(reports.c.id)
         .where(reports.c.encounter_id == encounter_id, reports.c.status == "signed")
-        .order_by(reports.c.signed_ms.desc(), reports.c.id.desc())
+        .order_by(reports.c.signed_number.desc())
         .limit(1)
     )
     return connection.execute(newest).scalar()

@@ -285,7 +285,7 @@ def signed_reports(connection: Connection, encounter_id: UUID) -> tuple[SignedRe
         .outerjoin(outbox_table, (outbox_table.c.subject_id == reports.c.id) & (outbox_table.c.kind == "report"))
         .outerjoin(report_reads, report_reads.c.report_id == reports.c.id)
         .where(reports.c.encounter_id == encounter_id, reports.c.status == "signed")
-        .order_by(reports.c.signed_ms, reports.c.id)
+        .order_by(reports.c.signed_number)
     )
     return tuple(
         SignedReport(
@@ -330,7 +330,7 @@ def _last_read(connection: Connection, encounter_id: UUID) -> int | None:
         select(report_reads.c.read_ms)
         .select_from(reports.outerjoin(report_reads, report_reads.c.report_id == reports.c.id))
         .where(reports.c.encounter_id == encounter_id, reports.c.status == "signed")
-        .order_by(reports.c.signed_ms.desc())
+        .order_by(reports.c.signed_number.desc())
         .limit(1)
     )
     return newest.scalar()

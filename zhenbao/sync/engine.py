@@ -89,6 +89,8 @@ class _Handed:
     at_s: float
     due_s: float
     tries: int
+    answered: bool = False
+    """A receipt came, though it ended nothing: another engine on the same store had been faster."""
 
 
 @dataclass(slots=True)
@@ -250,6 +252,8 @@ class Engine:
         peer.probe_wait_s = _FIRST_RETRY_S
         if not self._store.receipted(receipt):
             self.counts.stray += 1
+            if (known := peer.handed.get(receipt.envelope_id)) is not None:
+                known.answered = True
             return
         handed = peer.handed.pop(receipt.envelope_id, None)
         kind, subject_id = (handed.kind, handed.subject_id) if handed else ("", None)
@@ -294,6 +298,12 @@ class Engine:
     def _send(self) -> bool:
         limit = self._batch + sum(len(peer.handed) for peer in self._peers.values())
         items = self._store.due(_ANY_TIME, limit)
+        if len(items) < limit:
+            # That is all there is: what is not among it was settled by another engine on the same store.
+            waiting = {item.id for item in items}
+            for peer in self._peers.values():
+                for gone in peer.handed.keys() - waiting:
+                    del peer.handed[gone]
         worked = self._hand_over_some(items)
         now_s = self._clock.monotonic_s()
         if worked or len(items) < limit or self._store.name != HUB or now_s < self._deep_s:
@@ -326,7 +336,10 @@ class Engine:
             1
             for id_, other in peer.handed.items()
             # What is overdue no longer counts, if others have been answered since: that item is bad, not the road.
-            if id_ != item.id and other.lane <= item.lane and (now_s < other.due_s or peer.answered_s < other.at_s)
+            if id_ != item.id
+            and other.lane <= item.lane
+            and not other.answered
+            and (now_s < other.due_s or peer.answered_s < other.at_s)
         )
         if under_way < self._batch:
             return True

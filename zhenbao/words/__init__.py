@@ -15,7 +15,7 @@ DEFAULT = "zh_CN"
 
 
 class Words:
-    """The catalogue of one language: ``words("visit.saved", count=3)``.
+    """The catalogue of one language: ``words("agent.wait", seconds=60)``.
 
     Args:
         language: ``zh_CN``, ``en``, or any locale name that starts like one of them (``en_GB.UTF-8``); otherwise Chinese.

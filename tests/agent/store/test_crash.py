@@ -137,3 +137,64 @@ def test_two_processes_write_at_once(home: Path, ward: Any, writer: Any, store: 
     items = store.due(1 << 60, 100_000)
     assert len({item.id for item in items}) == len({item.sequence for item in items}) == len(items)
     assert sorted(item.sequence for item in items) == list(range(1, len(items) + 1))
+
+
+# Saves one reading, and is killed as it begins its n-th statement.
+SUICIDE = textwrap.dedent("""
+    import os, signal, sys
+    from pathlib import Path
+    from uuid import UUID
+    from zhenbao.agent.store import KitStore
+    from zhenbao.model.observation import Device, Observation
+    from zhenbao.model.recording import Recording
+    from zhenbao.model.time import SystemClock
+    from zhenbao.sync.envelope import Lane
+
+    home, patient, encounter, capture, reading = Path(sys.argv[1]), *map(UUID, sys.argv[2:6])
+    left = int(sys.argv[6])
+    store = KitStore.open(home, kit_id="kit-1", clock=SystemClock(), ballast_bytes=1 << 20)
+
+    def count(statement):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store._database._connection.set_trace_callback(count)
+    o = Observation(reading, patient, encounter, "kit-1", "ecg", "preliminary", 1, Device("typed"), {})
+    r = Recording(UUID(int=reading.int + 1), o.id, "ecg", 500.0, ("I",), "mV", 0.001, 1, bytes(20_000))
+    store.save_observation(o, [r], lane=Lane.CRITICAL, closes_capture=capture)
+    print("saved")
+""")
+
+
+@pytest.mark.slow
+def test_killed_at_any_statement_a_reading_is_kept_whole_or_not_at_all(home: Path, ward: Any, clock: Any) -> None:
+    with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as store:
+        ward.admit(store)
+        for statement in range(1, 100):
+            capture = store.begin_capture(ward.encounter.id, "ecg", {})
+            reading = UUID(int=1000 * statement)
+            before = store.queue().total
+            arguments = [home, ward.patient.id, ward.encounter.id, capture, reading, statement]
+            done = subprocess.run(
+                [sys.executable, "-c", SUICIDE, *map(str, arguments)],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            facts = {
+                "record": store.observation(reading) is not None,
+                "recording": len(store.recordings_of(reading)) == 1,
+                "queued": store.queue().total == before + 2,
+                "state": DeliveryState.SAVED in store.delivery(reading),
+                "journal ended": capture not in [c.id for c in store.open_captures()],
+            }
+            assert len(set(facts.values())) == 1, (statement, facts)
+            if done.returncode == 0:
+                assert facts["record"]
+                assert statement > 10, "there were that many places to be killed at"
+                return
+            assert done.returncode == -signal.SIGKILL, done.stderr
+    pytest.fail("the reading was never saved")

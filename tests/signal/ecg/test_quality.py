@@ -70,7 +70,8 @@ def jumps(lead: Signal) -> Signal:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [(flat, "electrode-off"), (lost, "electrode-off"), (half_lost, "electrode-off"), (railed, "electrode-off"),
-     (muscle, "muscle-noise"), (hum, "mains-hum"), (hum60, "mains-hum"), (wander, "baseline-wander"), (jumps, "artefact")],
+     (muscle, "muscle-noise"), (hum, "mains-hum"), (hum60, "mains-hum"), (wander, "baseline-wander"),
+     (jumps, "artefact")],
 )  # fmt: skip
 def test_one_spoiled_lead_is_named(leads: Signal, spoil: Callable[[Signal], Signal], reason: str) -> None:
     leads[7] = spoil(leads[7])

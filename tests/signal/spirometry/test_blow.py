@@ -121,6 +121,7 @@ WRONG = {
     "stop-then-end": ({"end_s": 1.6}, None, "early-end", "fev1 - fev1 fvc"),
     "stop-then-breath": ({"end_s": 1.6, "inspired_after": 1.5}, None, "early-end", "fev1 - fev1 fvc"),
     "closure-early": ({}, sudden_stop(0.5), "glottic-closure-first-second", "- - - -"),
+    "gives-up": ({"end_s": 1.6, "after_s": 2.0}, None, "early-end", "fev1 - fev1 fvc"),
     "closure-late": ({}, sudden_stop(1.5), "glottic-closure-later", "fev1 - fev1 fvc"),
     "tongue": ({}, dips(0.3, lasts=0.6, left=0.3), "obstructed", "- - fev1 fvc"),
     "two-blows": ({}, breath_within, "double-effort", "- - fev1 fvc"),

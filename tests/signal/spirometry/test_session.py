@@ -20,6 +20,7 @@ from zhenbao.signal.spirometry import (
     btps_factor,
     grade_session,
     interpret,
+    largest_fvc,
     reference,
 )
 
@@ -63,6 +64,12 @@ def test_usable_values_are_reported_only_where_none_is_acceptable(blow: Blow) ->
     assert (alone.fev1_grade, alone.fev1_l) == ("U", 3.5)
     both = grade_session([usable, with_values(blow, 3.0, 4.0)], 50)
     assert (both.fev1_grade, both.fev1_l) == ("E", 3.0)
+
+
+def test_the_next_blow_is_compared_with_the_largest_usable_fvc(blow: Blow) -> None:
+    holed = replace(with_values(blow, 3.0, 9.0), fvc_usable=False)
+    assert largest_fvc([with_values(blow, 3.0, 4.0, acceptable=False), with_values(blow, 3.0, 3.9), holed]) == 4.0
+    assert largest_fvc([]) is None
 
 
 def test_an_empty_session_says_so() -> None:

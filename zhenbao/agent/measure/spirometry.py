@@ -113,12 +113,12 @@ def recorded_blows(store: KitStore, capture_id: UUID) -> list[RecordedBlow]:
 
 def analysed(recorded: Sequence[RecordedBlow], age: int | None) -> list[Blow]:
     """Every whole blow, each judged with the largest FVC before it (ATS/ERS 2019: end of forced expiration)."""
-    from zhenbao.signal.spirometry import analyse_blow
+    from zhenbao.signal.spirometry import analyse_blow, largest_fvc
 
     blows: list[Blow] = []
     for time_s, flow_l_s in (_curve(blow) for blow in recorded if blow.whole):
-        prior = max((b.fvc_l for b in blows if b.fvc_acceptable), default=None)
-        blows.append(analyse_blow(time_s, flow_l_s=flow_l_s, age_years=age, prior_fvc_l=prior))
+        prior_fvc_l = largest_fvc(blows)
+        blows.append(analyse_blow(time_s, flow_l_s=flow_l_s, age_years=age, prior_fvc_l=prior_fvc_l))
     return blows
 
 
@@ -233,6 +233,8 @@ def _say_blow(kit: Kit, blow: Blow, number: int) -> None:
         pef=blow.pef_l_s,
         verdict=verdict,
     )
+    if defect := next((d for d in blow.defects if f"blow_coach.{d}" in words), None):
+        kit.screen.say("agent.coach", text=words(f"blow_coach.{defect}"))
     kit.screen.event(
         "blow",
         number=number,

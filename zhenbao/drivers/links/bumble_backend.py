@@ -35,6 +35,8 @@ _T = TypeVar("_T")
 _MTU = 247
 _CANCEL_S = 1.0
 _DISCONNECT_S = 5.0
+_PAIR_S = 60.0
+"""A technician reads six digits from a display and types them; the device itself gives up after 30 s of silence."""
 _WANTS_SECURITY = (
     BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
     BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION,
@@ -150,7 +152,8 @@ def client_class(host: BumbleHost, *, may_pair: bool) -> type[BaseBleakClient]:
             if not self._link().is_encrypted and not await self._encrypt():
                 if not may_pair:
                     raise BleakGATTProtocolError(BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION)
-                await self._while_connected(lambda: self._link().pair())
+                async with asyncio.timeout(_PAIR_S):
+                    await self._while_connected(lambda: self._link().pair())
                 if await host.bonds.get(str(self._link().peer_address)) is None:
                     raise BleakError("the device paired but kept no bond")
 

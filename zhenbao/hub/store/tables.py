@@ -207,6 +207,7 @@ reports = Table(
     Column("practitioner", String(80)),
     Column("specialty", String(40)),
     Column("observation_ids", Text),
+    Column("signed_number", BigInteger),  # of the audit row before it: the order of signing, whatever the clock did
     Column("signed_ms", BigInteger),
     Column("previous_hash", String(64)),
     Column("signature", String(64)),

@@ -56,7 +56,7 @@ def choose_beats(
 
 
 def _first_levels(found: Candidates, t: Floats, ground: Ground, tuning: Tuning) -> Levels:
-    """Levels before any beat is known, with the guess of the interval that locally explains most; the usual one unless another clearly does."""
+    """Levels before any beat is known: with the usual interval, unless another clearly explains more, locally."""
     tried = [ground.levels(t, interval_s, tuning) for interval_s in tuning.first_intervals_s]
     evidence = []
     for levels in tried:

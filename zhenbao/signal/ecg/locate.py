@@ -20,7 +20,8 @@ class Locator:
     """Finds the largest deflection beside each beat.
 
     One lead: the peak of the polarity that this recording's beats usually have, unless the other one clearly rules;
-    more leads: the peak of their common distance from the baseline. Remembers the usual polarity from call to call.
+    more leads: where the median of their distances from the baseline is largest. Remembers the usual polarity from call
+    to call.
     """
 
     def __init__(self, fs_hz: float) -> None:
@@ -50,10 +51,8 @@ class Locator:
             middle = np.take_along_axis(ordered, np.maximum(known - 1, 0)[:, :, None] // 2, axis=2)
             inner = slice(self._base - self._reach, self._base + self._reach + 1)
             deflection = np.nan_to_num((window - middle)[:, :, inner], nan=0.0)
-        if len(samples) == 1:
-            offset = self._single(deflection[0])
-        else:
-            offset = np.argmax(_together(np.abs(deflection)), axis=1)
+        one = len(samples) == 1
+        offset = self._single(deflection[0]) if one else np.argmax(_together(np.abs(deflection)), axis=1)
         peaks: Ints = index[np.arange(len(centres)), offset + inner.start]
         return peaks
 
@@ -73,7 +72,7 @@ class Locator:
 
 
 def _together(size: Floats) -> Floats:
-    """Median over the leads that move, each as a fraction of its own largest size, so a wild lead has one voice as any."""
+    """Median over the leads that move, each as a fraction of its own largest size: a wild lead has one voice as any."""
     tallest = size.max(axis=2, keepdims=True)
     moves = tallest > 0
     count = np.maximum(moves.sum(axis=0), 1)

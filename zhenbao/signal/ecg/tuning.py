@@ -39,8 +39,8 @@ class Tuning:
     contrast_least: float = 3.0
     """Beats that rise less than this above what lies between them (median of neighbours) are noise,"""
     unsteady_most: float = 0.04
-    """unless they rise by ``contrast_regular`` and their intervals deviate from the usual one by less than this fraction (median)."""
     contrast_regular: float = 1.7
+    """unless they rise by this, and their intervals deviate from the usual one by less than the fraction above."""
     near_ceiling: float = 1.8
     """A level learned from beats is at most this many first guesses: a past artefact does not blind for ever."""
     near_beats: int = 5
@@ -75,7 +75,7 @@ class Tuning:
     """less than this fraction as sharp is probably its T wave, which costs"""
     t_wave_cost: float = 1.0
     first_intervals_s: tuple[float, ...] = (0.8, 0.4, 1.6)
-    """Before any beat is known, each of these is tried; locally, the first is taken unless the row of another explains"""
+    """Before any beat is known each of these is tried; locally the first is taken unless the row of another explains"""
     evidence_factors: tuple[float, ...] = (1.0, 1.5, 3.0)
     """more than this many times as much, and"""
     evidence_margin: float = 2.0

@@ -12,7 +12,7 @@ from zhenbao.signal.spirometry.bronchodilator import BronchodilatorResponse, bro
 from zhenbao.signal.spirometry.btps import btps_factor
 from zhenbao.signal.spirometry.interpret import interpret
 from zhenbao.signal.spirometry.reference import EQUATIONS, equation_name, reference
-from zhenbao.signal.spirometry.session import grade_session
+from zhenbao.signal.spirometry.session import grade_session, largest_fvc
 
 __all__ = [
     "EQUATIONS",
@@ -29,5 +29,6 @@ __all__ = [
     "equation_name",
     "grade_session",
     "interpret",
+    "largest_fvc",
     "reference",
 ]

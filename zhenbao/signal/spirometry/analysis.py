@@ -11,7 +11,7 @@ from zhenbao.model.spirometry import Blow, Interpretation, Reference, Session, S
 from zhenbao.signal.spirometry.blow import analyse_blow
 from zhenbao.signal.spirometry.interpret import interpret, not_graded
 from zhenbao.signal.spirometry.reference import ratio_scale, reference
-from zhenbao.signal.spirometry.session import grade_session
+from zhenbao.signal.spirometry.session import grade_session, largest_fvc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,8 @@ def analyse_session(
     """
     blows: list[Blow] = []
     for time_s, flow_l_s in curves:
-        prior = max((b.fvc_l for b in blows if b.fvc_usable), default=None)
-        blows.append(analyse_blow(time_s, flow_l_s=flow_l_s, age_years=age_years, prior_fvc_l=prior))
+        prior_fvc_l = largest_fvc(blows)
+        blows.append(analyse_blow(time_s, flow_l_s=flow_l_s, age_years=age_years, prior_fvc_l=prior_fvc_l))
     session = grade_session(blows, age_years)
     references, limits = _references(equation, sex, age_years, height_cm, ethnicity)
     worse = max(session.fev1_grade, session.fvc_grade, key=_GRADES.index)

@@ -43,12 +43,13 @@ def find_defects(curve: Curve, effort: Effort, measured: Measured) -> tuple[str,
     """Every defect and hint that holds, the gravest first."""
     limits = settings("quality")
     first_part_s = limits["young"]["first_part_s"] if is_young(measured.age_years) else 1.0
+    closed = tuple(_closures(curve, effort))
     return tuple(
         dict.fromkeys(
             (
                 *_start(measured),
-                *_interruptions(curve, effort, effort.t0_s + first_part_s),
-                *_end(curve, effort, measured),
+                *_interruptions(curve, effort, effort.t0_s + first_part_s, closed),
+                *_end(curve, effort, measured, closed),
                 *_holes(curve, effort, effort.t0_s + first_part_s),
                 *_hints(measured),
             )
@@ -65,11 +66,11 @@ def _start(measured: Measured) -> Iterator[str]:
         yield "zero-flow"
 
 
-def _interruptions(curve: Curve, effort: Effort, first_part_ends_s: float) -> Iterator[str]:
+def _interruptions(curve: Curve, effort: Effort, first_part_ends_s: float, closed: tuple[float, ...]) -> Iterator[str]:
     """Coughs, closures and obstacles: flow that stops or falls in a way that breathing out does not."""
     if effort.second:
         yield "double-effort"
-    for closed_s in _closures(curve, effort):
+    for closed_s in closed:
         yield "glottic-closure-first-second" if closed_s < first_part_ends_s else "glottic-closure-later"
     if _dip_before_peak(curve, effort):
         yield "cough-first-second"
@@ -153,11 +154,14 @@ def _mean_flow(curve: Curve, from_s: float, to_s: float) -> float | None:
     return float(curve.flow_l_s[first:last].mean()) if last > first else None
 
 
-def _end(curve: Curve, effort: Effort, measured: Measured) -> Iterator[str]:
+def _end(curve: Curve, effort: Effort, measured: Measured, closed: tuple[float, ...]) -> Iterator[str]:
     limits = settings("quality")
     rule = limits["end_of_expiration"]
     end_volume = float(curve.volume_l[effort.end])
     last_s = float(curve.time_s[effort.last])
+    if closed and end_volume - curve.volume_at(closed[-1]) <= rule["plateau_l"]:
+        # Silence after a sudden stop is no plateau: the expiration ended at the stop.
+        last_s = closed[-1]
     second_before = max(last_s - rule["plateau_s"], effort.t0_s)
     plateau = (
         last_s - effort.t0_s >= rule["plateau_s"]

@@ -82,6 +82,11 @@ def grade_session(blows: Sequence[Blow], age_years: float | None) -> Session:
     )
 
 
+def largest_fvc(blows: Sequence[Blow]) -> float | None:
+    """The largest usable FVC so far, in litres: a next blow that repeats it has reached its end."""
+    return max((b.fvc_l for b in blows if b.fvc_usable), default=None)
+
+
 def _two_largest_apart(values_l: Sequence[float]) -> float | None:
     if len(values_l) < 2:
         return None

@@ -181,6 +181,7 @@ def upgrade() -> None:
         sa.Column("practitioner", sa.String(length=80), nullable=True),
         sa.Column("specialty", sa.String(length=40), nullable=True),
         sa.Column("observation_ids", sa.Text(), nullable=True),
+        sa.Column("signed_number", sa.BigInteger(), nullable=True),
         sa.Column("signed_ms", sa.BigInteger(), nullable=True),
         sa.Column("previous_hash", sa.String(length=64), nullable=True),
         sa.Column("signature", sa.String(length=64), nullable=True),
