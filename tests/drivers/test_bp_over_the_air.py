@@ -153,6 +153,41 @@ async def test_a_result_sent_in_the_instant_of_encryption_is_heard(air, cuff, ke
     assert reading.raw == CAPTURED
 
 
+async def test_the_subscription_ends_with_the_reading_while_the_link_goes_on(air, cuff, keys: Path) -> None:
+    async with open_radio(air.address, keys) as radio:
+        await pair(radio)
+        found = await radio.find(BloodPressureCuff.service, timeout_s=10)
+        async with radio.connect(found) as link:
+            async with link.notifications(BloodPressureCuff.MEASUREMENT):
+                assert cuff.subscription == 2
+            assert link.connected
+            assert cuff.subscription == 0
+
+
+async def test_a_reading_left_halfway_is_unsubscribed_before_the_link_ends(air, cuff, keys: Path) -> None:
+    cuff.pending = [PLAIN]
+    async with open_radio(air.address, keys) as radio:
+        await pair(radio)
+        found = await radio.find(BloodPressureCuff.service, timeout_s=10)
+        async with radio.connect(found) as link:
+            readings = BloodPressureCuff().read(link, timeout_s=10)
+            assert (await anext(readings)).raw == PLAIN
+        assert cuff.subscription == 0
+        await readings.aclose()
+
+
+async def test_pairing_again_clears_a_subscription_that_was_left_behind(air, cuff, keys: Path) -> None:
+    async with open_radio(air.address, keys) as radio:
+        await pair(radio)
+        cuff.hang_up_after_send = True
+        cuff.pending = [PLAIN]
+        await read(radio)
+        assert cuff.subscription == 2
+        await pair(radio)
+    assert cuff.subscription == 0
+    assert cuff.pairings == 1
+
+
 async def test_a_wrong_frame_takes_no_other_reading_away(air, cuff, keys: Path) -> None:
     cuff.pending = [PLAIN[:5], CAPTURED]
     received = []

@@ -219,6 +219,28 @@ async def test_a_pulled_cable_ends_after_everything_received(board: Board, link:
     assert list(shape(events)) == ["head", (0, 25)]
 
 
+async def test_an_end_that_was_held_when_the_cable_was_pulled_counts(board: Board, link: SerialLink) -> None:
+    def script(board: Board, command: int, payload: bytes) -> None:
+        board.ack(command)
+        board.say(2, ECG_HEAD)
+        damaged = bytearray(board.frame(8, b"\xff\1\0"))
+        damaged[3:5] = struct.pack("<H", 1000)  # the decoder waits for what never comes
+        os.write(board.master, damaged)
+        board.end(0)
+        board.ack(STOP)
+
+    board.script = script
+    front_end = FrontEnd(link)
+    recording = front_end.record(Stream.ECG, 1.0)
+    assert isinstance(await anext(recording), StreamHead)
+    async with asyncio.timeout(10):
+        following = asyncio.ensure_future(anext(recording))
+        while not front_end.decoder.held_bytes:  # noqa: ASYNC110 - the decoder tells nobody
+            await asyncio.sleep(0.005)
+        board.unplug()
+        assert await following == End(Stream.ECG, EndReason.FINISHED, 0)
+
+
 @pytest.mark.usefixtures("short_waits")
 async def test_silence_ends_a_recording(board: Board, link: SerialLink) -> None:
     def script(board: Board, command: int, payload: bytes) -> None:
@@ -570,15 +592,21 @@ async def test_a_reader_that_stopped_does_not_fill_the_memory(
     from zhenbao.drivers.links import serial
 
     monkeypatch.setattr(serial, "_FULL_BYTES", 1000)
-    sent = b"".join(struct.pack("<I", n) for n in range(5000))
     os.set_blocking(board.master, False)
+    sent = bytearray()
+    blocked = 0
+    while blocked < 50 and len(sent) < 1_000_000:  # until the port has refused for a while
+        chunk = struct.pack("<I", len(sent)) * 256
+        try:
+            sent += chunk[: os.write(board.master, chunk)]
+            blocked = 0
+        except BlockingIOError:
+            blocked += 1
+        await asyncio.sleep(0)
+    assert blocked == 50
     received = bytearray()
-    offset = 0
     while len(received) < len(sent):
-        if offset < len(sent):
-            try:
-                offset += os.write(board.master, sent[offset : offset + 4096])
-            except BlockingIOError:  # the port is full and waits for its reader
-                assert len(received) < offset
-        received += await link.read(0.05)
-    assert bytes(received) == sent
+        chunk = await link.read(5.0)
+        assert 0 < len(chunk) <= 1000 + 4096
+        received += chunk
+    assert received == sent

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -213,6 +216,29 @@ def test_the_list_masks_names_and_shows_what_is_needed_to_act(
     assert f"/cases/{case_id}" in page
 
 
+def test_a_list_as_it_was_costs_nothing_and_never_stands_still_for_long(
+    browser: TestClient, kit: KitVoice, heart: Practitioner, case_id: UUID, clock: HandClock
+) -> None:
+    def state_of(page: Response) -> str:
+        found = re.search(r'id="state" name="state" value="(\w+)"', page.text)
+        assert found is not None
+        return found[1]
+
+    log_in(browser, "heart")
+    state = state_of(browser.get("/"))
+    assert (again := browser.get(f"/rows?state={state}")).status_code == 204
+    assert again.text == ""
+    patient = kit.patient(name="样例患者乙", number=None)
+    encounter = kit.encounter(patient)
+    kit.send(encounter, kit.observation(encounter, RED, code="ecg"))
+    news = browser.get(f"/rows?state={state}")
+    assert news.text.count('class="case ') == 2
+    kit.send(patient)  # the name comes later: that is news too
+    state = state_of(browser.get(f"/rows?state={state_of(news)}"))
+    clock.pass_minutes(0.6)
+    assert browser.get(f"/rows?state={state}").status_code == 200
+
+
 def test_a_late_case_looks_late_on_the_list_and_on_its_page(
     browser: TestClient, kit: KitVoice, heart: Practitioner, clock: HandClock, worklist: Worklist
 ) -> None:
@@ -240,7 +266,7 @@ def test_the_case_page_has_history_rules_sources_quality_and_calibrated_paper(
         "演示患者甲",
         "9999**********002X",
         "头晕两天",
-        "胸痛:是",
+        "胸痛：是",
         "EC19",
         "a list of critical values",
         "本机初筛提示,待上级医师审核",
@@ -354,6 +380,40 @@ def test_what_others_wrote_never_becomes_markup(
         assert "<script>alert" not in page.text
         assert "<img" not in page.text
     assert HOSTILE in unescape(browser.get(f"/cases/{case_id}").text)
+
+
+def test_one_bad_recording_or_number_does_not_hide_a_case(
+    browser: TestClient, kit: KitVoice, heart: Practitioner, worklist: Worklist
+) -> None:
+    patient = kit.patient()
+    encounter = kit.encounter(patient)
+    observation, recording = kit.ecg(encounter, RED)
+    nowhere = float("nan")
+    odd = replace(
+        observation,
+        values={"heart_rate_ecg": kit.quantity(nowhere, "/min"), "ecg_rr_max": kit.quantity(float("inf"), "s")},
+        ecg=replace(observation.ecg, heart_rate_bpm=nowhere, intervals={"rr": nowhere}, st_mm={"II": nowhere}),
+    )
+    kit.send(patient, encounter, odd, replace(recording, channels=(), samples=b"\x01"))
+    log_in(browser, "heart")
+    page = browser.get(f"/cases/{worklist.rows()[0].item.id}")
+    assert page.status_code == 200
+    assert "有一段波形画不出来" in page.text
+
+
+def test_the_log_of_a_program_error_names_the_place_and_no_content() -> None:
+    from zhenbao.hub.web.security import WITHOUT_CONTENT
+
+    try:
+        raise ValueError("演示患者甲")
+    except ValueError:
+        info = sys.exc_info()
+    record = logging.LogRecord("uvicorn.error", logging.ERROR, "x", 1, "Exception in ASGI application\n", (), info)
+    assert WITHOUT_CONTENT.filter(record)
+    line = logging.Formatter().format(record)
+    assert "ValueError at" in line
+    assert "test_web.py" in line
+    assert "演示患者甲" not in line
 
 
 @pytest.mark.parametrize(

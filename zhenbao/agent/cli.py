@@ -188,9 +188,7 @@ def _show_states(kit: Kit, observation_id: UUID, code: str, effective_ms: int) -
     states = kit.store.delivery(observation_id)
     words = kit.screen.words
     told = "  ".join(f"{words(f'state.{state}')} {local_text(at, seconds=True)[11:]}" for state, at in states.items())
-    kit.screen.say(
-        "agent.queue_state", time=local_text(effective_ms), what=words(f"observation.{code}"), states=told
-    )
+    kit.screen.say("agent.queue_state", time=local_text(effective_ms), what=words(f"observation.{code}"), states=told)
     kit.screen.event("states", observation_id=observation_id, code=code, states=states)
 
 
@@ -274,9 +272,7 @@ def _show_queue(kit: Kit) -> None:
     status = kit.store.queue()
     waiting = status.total
     if waiting or status.quarantined:
-        kit.screen.say(
-            "agent.queue_line", waiting=waiting, critical=status.critical, quarantined=status.quarantined
-        )
+        kit.screen.say("agent.queue_line", waiting=waiting, critical=status.critical, quarantined=status.quarantined)
     else:
         kit.screen.say("agent.queue_empty")
     account = kit.store.account()
@@ -309,12 +305,14 @@ def inbox_list(context: typer.Context) -> None:
 
 
 @inbox_app.command("open", help=_words("cli.inbox_open"))
-def inbox_open(
-    context: typer.Context, report_id: Annotated[str, typer.Argument(help=_words("cli.report_id"))]
-) -> None:
+def inbox_open(context: typer.Context, report_id: Annotated[str, typer.Argument(help=_words("cli.report_id"))]) -> None:
     with _kit(context) as kit:
         wanted = report_id.strip().lower()
-        found = [i for i in kit.store.inbox() if wanted and (str(i.report.id).startswith(wanted) or str(i.report.id).endswith(wanted))]
+        found = [
+            i
+            for i in kit.store.inbox()
+            if wanted and (str(i.report.id).startswith(wanted) or str(i.report.id).endswith(wanted))
+        ]
         if len(found) != 1:
             raise InputError("report-unknown", prefix=report_id[:36])
         report = found[0].report

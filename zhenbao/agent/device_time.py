@@ -1,8 +1,8 @@
 """Does this result belong to the person in the chair? Judged by the device's clock, which may be wrong.
 
-Meters store results and send them later. A result whose device time is near the kit's is live. One whose time is far off is either
-an old one, perhaps another person's, or live on a device whose clock is wrong. Those two are told apart by a second
-result: a wrong clock is wrong by the same amount each time, and a queue of old results is not.
+Meters store results and send them later. A result whose device time is near the kit's is live. One whose time is far
+off is either an old one, perhaps another person's, or live on a device whose clock is wrong. Those two are told apart
+by a second result: a wrong clock is wrong by the same amount each time, and a queue of old results is not.
 """
 
 from dataclasses import dataclass

@@ -39,9 +39,7 @@ def readings_wanted(readings: Sequence[Pressure]) -> int:
     wanted: int = rules["readings"]
     if len(readings) >= wanted:
         first, second = readings[:2]
-        apart = max(
-            abs(first.systolic_mmhg - second.systolic_mmhg), abs(first.diastolic_mmhg - second.diastolic_mmhg)
-        )
+        apart = max(abs(first.systolic_mmhg - second.systolic_mmhg), abs(first.diastolic_mmhg - second.diastolic_mmhg))
         return wanted + 1 if apart > rules["third_if_above_mmhg"] else wanted
     return wanted
 

@@ -9,7 +9,6 @@ from zhenbao.agent.store import Capture
 from zhenbao.model.observation import Observation
 from zhenbao.model.recording import Recording
 
-
 CONTINUED = ("bp", "spirometry")
 """Made of whole readings and blows: an interrupted one goes on where it stopped. A torn ECG cannot."""
 

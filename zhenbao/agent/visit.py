@@ -54,9 +54,7 @@ def register_patient(
     if number is None:
         if sex not in (Sex.MALE, Sex.FEMALE, Sex.UNKNOWN):
             raise InputError("sex-missing")
-        patient = Patient(
-            uuid7(now_ms), name, Sex(sex), birth_date, None, height_cm, phone, known_diabetes
-        )
+        patient = Patient(uuid7(now_ms), name, Sex(sex), birth_date, None, height_cm, phone, known_diabetes)
         store.save_patient(patient)
         return patient, True
     resident = parse_resident_number(number, local_time(now_ms).date())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import threading
 import time
@@ -31,6 +32,8 @@ def run_demo(words: Words, *, ecg: Path | None, as_json: bool, keep: bool, pictu
         if not as_json:
             typer.echo(words(key, **values))
 
+    # What the simulated radio logs of links that break off is part of the play.
+    logging.getLogger("bumble").setLevel(logging.CRITICAL)
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="zhenbao-demo-") as folder:
         try:
@@ -43,7 +46,8 @@ def run_demo(words: Words, *, ecg: Path | None, as_json: bool, keep: bool, pictu
                     narrate("demo.pictures", folder=pictures)
                 if keep:
                     typer.echo(
-                        words("demo.keep", url=story.hub_url, account=story.account, password=story.password), err=as_json
+                        words("demo.keep", url=story.hub_url, account=story.account, password=story.password),
+                        err=as_json,
                     )
                     _until_interrupted()
         except (DemoStuck, KitFailed) as error:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from zhenbao.firmware_sim.bench import Bench
-from zhenbao.firmware_sim.cuff import BloodPressureMeter, Reading
+from zhenbao.firmware_sim.cuff import BloodPressureMeter, CuffFaults, Reading
 from zhenbao.firmware_sim.front_end import FrontEnd
 from zhenbao.firmware_sim.glucose_meter import GlucoseMeter, GlucoseRecord
-from zhenbao.firmware_sim.waveforms.ecg import EcgSource, third_degree_block
+from zhenbao.firmware_sim.waveforms.ecg import EcgNoise, EcgSource, third_degree_block
 from zhenbao.firmware_sim.waveforms.replay import replay
 from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
 
@@ -18,13 +19,17 @@ PRESSURES = ((168, 92, 112, 33), (152, 86, 104, 32), (150, 84, 103, 32))
 """Systolic, diastolic, mean, pulse: the first two differ by more than 10 mmHg, so that a third is asked for."""
 BLOOD_MMOL_L = 7.8
 OLDER_RECORDS = 6
+_AMPLIFIER = EcgNoise(baseline_wander_mv=0.05, mains_mv=0.003, muscle_mv=0.005, white_mv=0.003)
+"""What a quiet patient and a good amplifier add to the heart's signal."""
 _ECG_S = 45.0
 """Longer than the 30 s strip, so that each recording finds a whole signal."""
 
 
 def ecg_source(recording: Path | None) -> EcgSource:
     """A WFDB recording as it is, or a synthetic third-degree block at 32/min."""
-    return replay(recording, duration_s=_ECG_S) if recording else third_degree_block().render(_ECG_S)
+    if recording is not None:
+        return replay(recording, duration_s=_ECG_S)
+    return replace(third_degree_block(), noise=_AMPLIFIER).render(_ECG_S)
 
 
 def table(folder: Path, now: datetime, ecg: EcgSource, *, recording_speed: float, wait_factor: float) -> Bench:
@@ -42,7 +47,7 @@ def table(folder: Path, now: datetime, ecg: EcgSource, *, recording_speed: float
     ]
     control = GlucoseRecord.control_solution(OLDER_RECORDS + 1, now - timedelta(hours=3), 6.1)
     return Bench(
-        BloodPressureMeter(speed=wait_factor),
+        BloodPressureMeter(speed=wait_factor, faults=CuffFaults(hangs_up_after_sending=True)),
         GlucoseMeter([*older, control]),
         FrontEnd(ecg, demo_blows(), speed=recording_speed, settings_dir=folder / "front-end-flash"),
     )

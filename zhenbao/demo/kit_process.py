@@ -1,4 +1,4 @@
-"""The demo's kit: the real command, in processes of its own, so that it can be killed like a tablet whose battery dies."""
+"""The demo's kit: the real command in processes of its own, which can be killed like a tablet whose battery dies."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class KitProcesses:
             self._service.wait(timeout=15)
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - our own command
             [*self._command, "--json", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -29,9 +29,9 @@ SHOWN: tuple[Shown, ...] = ("open", "archive")
 RESIDENT = "999999195602290019"
 """Synthetic: the area code 999999 is assigned to nobody."""
 MISTYPED = "999999195602290018"
-WAIT_FACTOR = 60.0
-RECORDING_SPEED = 10.0
-UPLINK_BYTES_PER_S = 150_000
+WAIT_FACTOR = 120.0
+RECORDING_SPEED = 15.0
+UPLINK_BYTES_PER_S = 250_000
 """A weak uplink, so that the broker's restart falls into the middle of the traffic."""
 PATIENCE_S = 30.0
 FRONT_END_CONFIG = """\
@@ -106,6 +106,12 @@ class Stage:
         self.bench.__exit__(None, None, None)
         self.uplink.stop()
         self.hub.stop()
+
+    def save_pictures(self, folder: Path) -> None:
+        """The figures of the case page, as SVG files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, svg in self.hub.drawings(self.words):
+            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
 
     def wall_time(self) -> datetime:
         """What every clock in the room shows."""

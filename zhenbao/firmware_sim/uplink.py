@@ -22,7 +22,7 @@ class SwitchableUplink:
         self._bytes_per_s = bytes_per_s
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="uplink", daemon=True)
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[object]] = set()
         self._up = False
         self.port = 0
         self.bytes_forwarded = 0
@@ -62,7 +62,8 @@ class SwitchableUplink:
         await self._cut()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task: asyncio.Task[None] = asyncio.current_task()  # type: ignore[assignment] - a handler is always a task
+        task = asyncio.current_task()
+        assert task is not None
         self._connections.add(task)
         try:
             if self._up:

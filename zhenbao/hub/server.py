@@ -180,6 +180,7 @@ class Hub:
         import uvicorn
 
         from zhenbao.hub.web.app import LOCAL_HOSTS, create_app
+        from zhenbao.hub.web.security import WITHOUT_CONTENT
 
         app = create_app(self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https)
         listening = socket.socket()
@@ -192,6 +193,7 @@ class Hub:
         listening.listen(128)
         self._web_port = listening.getsockname()[1]
         self._socket = listening
+        logging.getLogger("uvicorn.error").addFilter(WITHOUT_CONTENT)
         # No access log: it would fill with worklists asked for every three seconds, and tells nothing the audit lacks.
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=2

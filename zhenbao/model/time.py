@@ -25,7 +25,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock. ``factor`` > 1 shortens waits, for rehearsals on simulated devices; it never alters timestamps."""
+    """The machine's clock. ``factor`` > 1 shortens waits, for rehearsals; it never alters timestamps."""
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor

@@ -18,7 +18,7 @@ class Words:
     """The catalogue of one language: ``words("agent.wait", seconds=60)``.
 
     Args:
-        language: ``zh_CN``, ``en``, or any locale name that starts like one of them (``en_GB.UTF-8``); otherwise Chinese.
+        language: ``zh_CN``, ``en``, or a locale name that starts like one (``en_GB.UTF-8``); otherwise Chinese.
     """
 
     def __init__(self, language: str = DEFAULT) -> None:
@@ -48,7 +48,8 @@ class Words:
 def catalogue(language: str) -> dict[str, str]:
     """All texts of a language by dotted key."""
     texts: dict[str, str] = {}
-    for file in sorted((f for f in files(__name__).joinpath(language).iterdir() if f.name.endswith(".toml")), key=lambda f: f.name):
+    folder = files(__name__).joinpath(language)
+    for file in sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name):
         _flatten(tomllib.loads(file.read_text(encoding="utf-8")), "", texts)
     return texts
 

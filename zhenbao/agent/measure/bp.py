@@ -88,7 +88,9 @@ async def measure_bp(kit: Kit, visit: Visit, *, arm: str, skip_rest: str | None)
             kit.screen.say("agent.rest_skipped", reason=skip_rest)
             rested = True
         async with open_radio(kit.settings.bluetooth or None, kit.home / BONDS) as radio:
-            while (step := next_bp_step([r.pressure for r in readings], rested=rested, waited=waited)) is not BpStep.DONE:
+            while (
+                step := next_bp_step([r.pressure for r in readings], rested=rested, waited=waited)
+            ) is not BpStep.DONE:
                 if step is BpStep.REST:
                     kit.screen.say("agent.rest", minutes=protocol("bp")["rest_s"] / 60)
                     kit.clock.sleep(protocol("bp")["rest_s"])
@@ -112,7 +114,7 @@ async def measure_bp(kit: Kit, visit: Visit, *, arm: str, skip_rest: str | None)
 
 
 async def _take(kit: Kit, radio: Radio, number: int) -> CuffReading:
-    """One believable reading from the cuff; one that failed, is implausible or perhaps old is told and asked for again."""
+    """One believable reading; one that failed, is implausible or perhaps old is told and asked for again."""
     held: list[float] = []
     while True:
         kit.screen.say("agent.cuff_ready", number=number)
@@ -185,7 +187,12 @@ def _implausible(reading: CuffReading) -> bool:
 
 
 def bp_observation(
-    kit: Kit, encounter: Encounter, readings: Sequence[CuffReading], context: Mapping[str, str], *, complete: bool = True
+    kit: Kit,
+    encounter: Encounter,
+    readings: Sequence[CuffReading],
+    context: Mapping[str, str],
+    *,
+    complete: bool = True,
 ) -> Observation:
     """The mean of the readings, judged; without judgement where the protocol was not finished."""
     mean = mean_pressure([r.pressure for r in readings])
@@ -226,9 +233,7 @@ def bp_observation(
 def _say_third(kit: Kit, readings: Sequence[CuffReading]) -> None:
     if len(readings) == protocol("bp")["readings"]:
         first, second = readings
-        apart = max(
-            abs(first.systolic_mmhg - second.systolic_mmhg), abs(first.diastolic_mmhg - second.diastolic_mmhg)
-        )
+        apart = max(abs(first.systolic_mmhg - second.systolic_mmhg), abs(first.diastolic_mmhg - second.diastolic_mmhg))
         kit.screen.say("agent.bp_third", apart=apart, limit=protocol("bp")["third_if_above_mmhg"])
 
 

@@ -45,6 +45,7 @@ async def measure_ecg(kit: Kit, visit: Visit) -> None:
     with only_measurement(kit.home):
         close_orphans(kit, keep_encounter=visit.encounter.id)
         async with open_serial(kit.settings.front_end_port) as link:
+            told: frozenset[str] = frozenset()
             for code, key in (("ecg", "twelve_lead_s"), ("ecg-rhythm", "rhythm_strip_s")):
                 seconds = protocol("ecg")[key]
                 kit.screen.say("agent.ecg_start" if code == "ecg" else "agent.ecg_strip", seconds=seconds)
@@ -53,17 +54,25 @@ async def measure_ecg(kit: Kit, visit: Visit) -> None:
                 started_ms = kit.clock.now_ms()
                 front_end = FrontEndEcg()
                 taken = await take(kit, front_end.read(link, duration_s=seconds), journal)
-                _finish(kit, visit, code, front_end, taken, started_ms, journal.id)
+                told |= _finish(kit, visit, code, front_end, taken, started_ms, journal.id, told)
                 if taken.error is not None:
                     raise taken.error
 
 
 def _finish(
-    kit: Kit, visit: Visit, code: str, front_end: FrontEndEcg, taken: Taken, started_ms: int, capture_id: UUID
-) -> None:
+    kit: Kit,
+    visit: Visit,
+    code: str,
+    front_end: FrontEndEcg,
+    taken: Taken,
+    started_ms: int,
+    capture_id: UUID,
+    told: frozenset[str],
+) -> frozenset[str]:
+    """Judge, alarm and keep one recording; returns the rules it fired."""
     if taken.head is None:
         kit.store.drop_capture(capture_id)
-        return
+        return frozenset()
     observation, recording = ecg_observation(
         kit,
         visit.encounter,
@@ -77,7 +86,16 @@ def _finish(
         front_end.notch_hz,
     )
     _say(kit, observation, taken.ecg, recording)
-    conclude(kit, visit, observation, [recording], last_sample_s=taken.last_sample_s, capture=capture_id)
+    conclude(
+        kit,
+        visit,
+        observation,
+        [recording],
+        last_sample_s=taken.last_sample_s,
+        capture=capture_id,
+        already_told=told,
+    )
+    return frozenset(f.rule_id for f in observation.findings)
 
 
 def ecg_observation(
@@ -155,7 +173,9 @@ def rhythm_leads(samples: Sequence[EcgSamples]) -> tuple[str, ...]:
     return tuple([lead for lead in RHYTHM_LEADS if lead in fitted] or fitted[:3] or RHYTHM_LEADS)
 
 
-def close_ecg(kit: Kit, encounter: Encounter, code: str, capture_id: UUID, started_ms: int) -> tuple[Observation, list[Recording]] | None:
+def close_ecg(
+    kit: Kit, encounter: Encounter, code: str, capture_id: UUID, started_ms: int
+) -> tuple[Observation, list[Recording]] | None:
     """What an interrupted recording left behind; None where it left no sample."""
     head = next(values_of(kit.store, capture_id, StreamHead), None)
     samples = list(values_of(kit.store, capture_id, EcgSamples))

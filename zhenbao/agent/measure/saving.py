@@ -23,12 +23,14 @@ def conclude(
     *,
     last_sample_s: float,
     capture: UUID | None = None,
+    already_told: frozenset[str] = frozenset(),
 ) -> bool:
     """Raise the alarm if there is one, keep the observation, and say where it is.
 
     Args:
         last_sample_s: monotonic time at which the last sample arrived.
         capture: the journal that this observation replaces.
+        already_told: rules whose alarm has sounded a moment ago for the same recording session.
 
     Returns:
         False where the device had given this very result before; nothing was kept twice.
@@ -40,7 +42,7 @@ def conclude(
         kit.screen,
         kit.settings,
         visit.patient,
-        observation.findings,
+        [f for f in observation.findings if f.rule_id not in already_told],
         now_ms=kit.clock.now_ms(),
         last_sample_s=last_sample_s,
         now_s=kit.clock.monotonic_s(),
@@ -58,7 +60,9 @@ def conclude(
     if observation.status == "incomplete":
         kit.screen.say("agent.incomplete")
     kit.screen.say("agent.saved", state=words(f"state.{DeliveryState.SAVED}"), preliminary=words("preliminary"))
-    kit.screen.event("observation", observation=_brief(observation), urgency=observation.urgency, alarm=alarm is not None)
+    kit.screen.event(
+        "observation", observation=_brief(observation), urgency=observation.urgency, alarm=alarm is not None
+    )
     return True
 
 

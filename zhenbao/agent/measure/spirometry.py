@@ -91,7 +91,9 @@ async def measure_spirometry(kit: Kit, visit: Visit) -> None:
                 last_sample_s = taken.last_sample_s
                 blows = analysed(recorded, age)
                 _say_blow(kit, blows[-1], number)
-        observation, recordings = spirometry_observation(kit, visit.encounter, visit.patient, front_end.device, recorded)
+        observation, recordings = spirometry_observation(
+            kit, visit.encounter, visit.patient, front_end.device, recorded
+        )
         _say_result(kit, observation)
         conclude(kit, visit, observation, recordings, last_sample_s=last_sample_s, capture=journal.id)
 
@@ -201,9 +203,7 @@ def _values(analysis: SpirometryAnalysis) -> dict[str, Quantity]:
     return values
 
 
-def close_spirometry(
-    kit: Kit, encounter: Encounter, capture_id: UUID
-) -> tuple[Observation, list[Recording]] | None:
+def close_spirometry(kit: Kit, encounter: Encounter, capture_id: UUID) -> tuple[Observation, list[Recording]] | None:
     """What an abandoned session left behind; None where it left no sample."""
     recorded = recorded_blows(kit.store, capture_id)
     if not any(b.samples for b in recorded):

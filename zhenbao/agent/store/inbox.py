@@ -101,7 +101,7 @@ def reports(database: Database, limit: int | None) -> list[InboxReport]:
 
 def _report(body: bytes) -> Report:
     value = unpack("report", body)
-    assert isinstance(value, Report)  # noqa: S101 - unpack gives what it was asked for
+    assert isinstance(value, Report)
     return value
 
 

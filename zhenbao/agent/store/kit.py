@@ -276,7 +276,9 @@ class KitStore:
         """Keep a device's result that belongs to no chart. False where it was kept before."""
         row = (device_key, code, reason, self._clock.now_ms(), body)
         return self._database.write(
-            lambda c: c.execute("insert into set_aside values (?, ?, ?, ?, ?) on conflict do nothing", row).rowcount == 1
+            lambda c: (
+                c.execute("insert into set_aside values (?, ?, ?, ?, ?) on conflict do nothing", row).rowcount == 1
+            )
         )
 
     def setting(self, key: str) -> str | None:

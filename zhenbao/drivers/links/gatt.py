@@ -150,7 +150,7 @@ class GattLink:
                 except DeviceError:
                     # A bonded meter may send in the instant of encryption and hang up before it answers the
                     # subscription: what it sent is here and counts.
-                    if True:
+                    if self.connected or not received.waiting:
                         raise
                     break
                 self._subscribed.append(uuid)

@@ -11,7 +11,7 @@ from typing import Any
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from zhenbao.model.errors import StorageError
 
@@ -51,8 +51,8 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 yield connection
-        except DBAPIError as error:
-            raise StorageError("hub-read", reason=type(error.orig).__name__) from None
+        except SQLAlchemyError as error:
+            raise StorageError("hub-read", reason=type(error).__name__) from None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -64,9 +64,9 @@ class Database:
         try:
             with self._writer.begin() as connection:
                 yield connection
-        except DBAPIError as error:
+        except SQLAlchemyError as error:
             # The driver's words may quote parameters, which are patients' data: they go no further.
-            raise StorageError("hub-write", reason=type(error.orig).__name__) from None
+            raise StorageError("hub-write", reason=type(error).__name__) from None
 
     def close(self) -> None:
         self.engine.dispose()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from zhenbao.model.observation import Observation
     from zhenbao.model.recording import Recording
@@ -16,20 +17,33 @@ if TYPE_CHECKING:
 
 
 def draw(reading: Observation, recordings: Sequence[Recording], words: Words) -> list[Markup]:
-    """ECG paper for an ECG, both loops for spirometry; nothing for what has no waveform, or none that arrived."""
-    drawings = [_ecg(reading, recording, words) for recording in recordings if recording.unit == "mV"]
+    """ECG paper for an ECG, both loops for spirometry; nothing for what has no waveform, or none that arrived.
+
+    An empty drawing stands for a recording that cannot be drawn: one bad recording must not hide a case.
+    """
+    drawings = []
+    for recording in recordings:
+        if recording.unit == "mV":
+            drawings.append(_or_empty(partial(_ecg, reading, recording, words)))
     if reading.spirometry is not None:
-        drawings += _loops(reading, reading.spirometry, recordings, words)
-    return drawings
+        drawings.append(_or_empty(partial(_loops, reading, reading.spirometry, recordings, words)))
+    return [drawing for several in drawings for drawing in several]
 
 
-def _ecg(reading: Observation, recording: Recording, words: Words) -> Markup:
+def _or_empty(make: Callable[[], list[Markup]]) -> list[Markup]:
+    try:
+        return make()
+    except (ArithmeticError, LookupError, ValueError):
+        return [Markup("")]
+
+
+def _ecg(reading: Observation, recording: Recording, words: Words) -> list[Markup]:
     from zhenbao.figures import ecg_paper
 
     beats = reading.ecg.beats if reading.ecg is not None and reading.ecg.fs_hz == recording.fs_hz else ()
     if recording.kind == "ecg":
-        return _svg(ecg_paper(recording, words=words, beats=beats))
-    return _svg(ecg_paper(recording, words=words, layout="strip", beats=beats))
+        return [_svg(ecg_paper(recording, words=words, beats=beats))]
+    return [_svg(ecg_paper(recording, words=words, layout="strip", beats=beats))]
 
 
 def _loops(

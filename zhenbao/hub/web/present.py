@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +20,22 @@ if TYPE_CHECKING:
     from zhenbao.model.observation import Observation
     from zhenbao.model.patient import Patient
     from zhenbao.model.quantity import Quantity
-    from zhenbao.model.spirometry import Reference, SpirometryAnalysis
+    from zhenbao.model.spirometry import SpirometryAnalysis
     from zhenbao.words import Words
 
 _CLOCK_TOLERANCE_MS = 120_000
+
+
+@dataclass(frozen=True, slots=True)
+class SpirometryRow:
+    """One line of the table of a test."""
+
+    name: str
+    measured: float
+    predicted: float
+    percent: float
+    z: float
+    lln: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +173,10 @@ class Presenter:
         unit = self.text(f"hub.unit.{_UNIT_KEYS.get(quantity.unit, '')}", quantity.unit)
         return f"{quantity.comparator or ''}{number} {unit}".rstrip()
 
+    def whole(self, value: float) -> str:
+        """A rounded number; a dash for what is none."""
+        return f"{value:.0f}" if math.isfinite(value) else "-"
+
     def evidence(self, finding: Finding) -> str:
         """The numbers that decided."""
         return self.words("hub.list_separator").join(
@@ -197,8 +215,8 @@ class Presenter:
         chosen = [(key, reading.values[key]) for key in wanted if key in reading.values]
         return chosen or list(reading.values.items())[:2]
 
-    def spirometry_rows(self, test: SpirometryAnalysis) -> list[tuple[str, float, Reference]]:
-        """What was measured beside its reference; all in litres, L/s or as a ratio."""
+    def spirometry_rows(self, test: SpirometryAnalysis) -> list[SpirometryRow]:
+        """What was measured beside its reference; in litres, L/s, or a ratio as the equation gives it."""
         session = test.session
         measured = {"FEV1": session.fev1_l, "FVC": session.fvc_l, "FEV1FVC": session.fev1_fvc}
         if session.best_blow is not None and session.best_blow < len(test.blows):
@@ -207,10 +225,14 @@ class Presenter:
             measured |= {"FEF75": best.fef75_l_s}
         rows = []
         for name, value in measured.items():
-            if value is not None and value > 0 and name in test.references:
-                # Some equations give the ratio in per cent, others as a fraction.
-                in_percent = name == "FEV1FVC" and test.references[name].predicted > 2
-                rows.append((name, 100 * value if in_percent else value, test.references[name]))
+            reference = test.references.get(name)
+            if value is None or reference is None:
+                continue
+            # Some equations give the ratio in per cent, others as a fraction.
+            shown = 100 * value if name == "FEV1FVC" and reference.predicted > 2 else value
+            with contextlib.suppress(ArithmeticError, ValueError):
+                z, percent = reference.z(shown), reference.percent(shown)
+                rows.append(SpirometryRow(name, shown, reference.predicted, percent, z, reference.lln))
         return rows
 
     def context(self, key: str, value: str) -> str:

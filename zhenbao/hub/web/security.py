@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import secrets
 from dataclasses import dataclass, field
 from threading import Lock
@@ -33,6 +34,23 @@ POLICY = (
 
 class NotLoggedIn(Exception):
     """No valid session: to the login page."""
+
+
+class WithoutContent(logging.Filter):
+    """A log line says where a program error happened, never its text: that may quote a patient."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.exc_info, tuple) and record.exc_info[0] is not None:
+            kind, _, trace = record.exc_info
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+            record.msg, record.args = "a page failed: %s at %s", (kind.__name__, place)
+            record.exc_info = record.exc_text = None
+        return True
+
+
+WITHOUT_CONTENT = WithoutContent()
 
 
 class Headers:

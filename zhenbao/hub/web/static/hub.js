@@ -81,4 +81,9 @@
     setInterval(tick, 1000);
   });
   document.addEventListener("htmx:after:swap", refreshed);
+  // "Nothing new" is an answer too.
+  document.addEventListener("htmx:after:request", (event) => {
+    const answer = event.detail?.ctx?.response;
+    if (answer && answer.status < 300) heard = performance.now();
+  });
 })();

@@ -1,0 +1,79 @@
+"""A kit whose commands run as processes, with simulated devices on its table."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zhenbao.agent.settings import KitSettings, save_settings
+from zhenbao.firmware_sim.bench import Bench
+
+RESIDENT = "999999195602290019"
+Event = dict[str, Any]
+
+
+@dataclass
+class Ended:
+    """A command that ended."""
+
+    code: int
+    events: list[Event]
+    said: str
+
+    def of(self, name: str) -> list[Event]:
+        return [e for e in self.events if e["event"] == name]
+
+
+@dataclass
+class KitCommand:
+    """Runs the real command as a process."""
+
+    home: Path
+
+    def __call__(self, *arguments: str, on_event: Callable[[Event], None] = lambda _: None) -> Ended:
+        process = self.start(*arguments)
+        events = []
+        for line in process.stdout or ():
+            if line.startswith("{"):
+                events.append(json.loads(line))
+                on_event(events[-1])
+        said = (process.stderr or sys.stderr).read()
+        return Ended(process.wait(timeout=60), events, said)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "zhenbao", "--home", self.home, "--json", "--time-factor", "600", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            cwd=self.home.parent,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "ZHENBAO_LANG": "zh_CN"},
+        )
+
+
+def set_up(home: Path, bench: Bench | None, *, hub_port: int = 1) -> KitCommand:
+    """A kit with its settings, its meters paired, one patient and an open visit."""
+    bluetooth = bench.hci if bench else ""
+    front_end = bench.serial_port if bench else "/dev/null-front-end"
+    save_settings(home, KitSettings("kit-test", "测试村", "127.0.0.1", hub_port, bluetooth, front_end))
+    kit = KitCommand(home)
+    patient = kit("patient", "add", "--name", "演示患者甲", "--number", RESIDENT, "--height", "168")
+    assert patient.code == 0, patient.said
+    assert kit("visit", "start", "0019", "--chest-pain", "no").code == 0
+    return kit
+
+
+def pair(kit: KitCommand, bench: Bench, *devices: str) -> None:
+    """What the technician does once."""
+    bench.pairing_mode(True)
+    for device in devices:
+        paired = kit("tech", "pair", device)
+        assert paired.code == 0, paired.said
+    bench.pairing_mode(False)

@@ -1,0 +1,155 @@
+"""The pages in a real browser: a specialist finds, reads, reports and signs; a desk's list stays alive and usable."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from zhenbao.hub.server import Hub
+from zhenbao.model.errors import StorageError
+from zhenbao.model.finding import Finding, Urgency
+from zhenbao.model.time import SystemClock
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.hub.conftest import KitVoice
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+PASSWORD = "correct horse"  # noqa: S105 - of the accounts made here
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    made = Hub(tmp_path / "hub")
+    try:
+        made.start()
+    except StorageError as error:
+        if error.code == "hub-vendor":
+            pytest.skip("the page's files are not there: run make")
+        raise
+    made.add_practitioner("heart", name="演示医师甲", specialty="cardiology", password=PASSWORD)
+    made.add_practitioner("desk", name="演示调度员", role="operator", password=PASSWORD)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def kit(hub: Hub) -> KitVoice:
+    from tests.hub.conftest import HandClock, KitVoice
+
+    return KitVoice(hub.store, HandClock(SystemClock().now_ms()))
+
+
+def critical(kit: KitVoice, name: str = "演示患者甲") -> None:
+    patient = kit.patient(name=name)
+    encounter = kit.encounter(patient, chest_pain="yes")
+    observation, recording = kit.ecg(encounter, Finding("EC19", Urgency.RED))
+    kit.send(patient, encounter, observation, recording)
+
+
+class Desk:
+    """A logged-in page that notes every complaint of the browser."""
+
+    def __init__(self, browser: Browser, hub: Hub, login: str, **options: object) -> None:
+        self.context = browser.new_context(locale="zh-CN", base_url=hub.web_url, **options)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(m.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda r: r.url.startswith(hub.web_url) or self.complaints.append(r.url))
+        self.page.goto("/login")
+        self.page.fill("[name=account]", login)
+        self.page.fill("[name=password]", PASSWORD)
+        self.page.click("button.main-button")
+        self.page.wait_for_url("**/")
+
+
+@pytest.mark.parametrize(
+    "screen",
+    [
+        pytest.param({"viewport": {"width": 1440, "height": 900}}, id="desktop"),
+        pytest.param({"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}, id="phone"),
+    ],
+)
+def test_a_specialist_reports_and_signs(chromium: Browser, hub: Hub, kit: KitVoice, screen: dict[str, object]) -> None:
+    critical(kit)
+    desk = Desk(chromium, hub, "heart", **screen)
+    page = desk.page
+    page.click(".case.u-RED a.name")
+    page.wait_for_selector(".paper.ecg svg .calibration")
+    assert "本机初筛提示" in page.inner_text(".preliminary")
+    page.fill("textarea[name=conclusion]", "窦性心动过缓,心率32次/分")
+    page.fill("input[name=advice]", "平卧,呼120,转县医院")
+    page.wait_for_selector("#saved:has-text('草稿已自动保存')")
+    page.click("button[name=sign]")
+    assert page.is_visible("button[name=sign]")  # the check is not ticked: the browser holds it back
+    assert hub.worklist.rows() != []
+    page.check("input[name=checked]")
+    page.click("button[name=sign]")
+    page.wait_for_selector(".signed")
+    assert "窦性心动过缓" in page.inner_text(".signed .conclusion")
+    assert page.locator("textarea").count() == 0
+    assert hub.open_cases() == []
+    assert [e.kind for e in hub.store.due(SystemClock().now_ms() + 10**9, 9)] == ["viewed", "report"]
+    if "is_mobile" in screen:
+        wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        assert not wide
+    assert desk.complaints == []
+    desk.context.close()
+
+
+def test_the_list_refreshes_by_itself_and_takes_nothing_out_of_the_hand(
+    chromium: Browser, hub: Hub, kit: KitVoice
+) -> None:
+    from playwright.sync_api import expect
+
+    critical(kit, "演示患者甲")
+    desk = Desk(chromium, hub, "desk")
+    page = desk.page
+    page.wait_for_selector(".case")
+    page.focus(".case select")
+    held = page.evaluate("document.activeElement.id")
+    critical(kit, "样例患者乙")
+    page.locator(".case").nth(1).wait_for()
+    assert page.evaluate("document.activeElement.id") == held
+    before = page.inner_text(".clock >> nth=0")
+    expect(page.locator(".clock").first).not_to_have_text(before)
+    assert not page.is_visible("#stale")
+    assert desk.complaints == []
+    hub.stop()
+    page.wait_for_selector("#stale", state="visible")  # old data never looks live
+    desk.context.close()
+
+
+def test_buttons_are_large_enough_for_a_finger(chromium: Browser, hub: Hub, kit: KitVoice) -> None:
+    critical(kit)
+    desk = Desk(chromium, hub, "heart", viewport={"width": 390, "height": 844})
+    desk.page.click(".case.u-RED a.name")
+    desk.page.wait_for_selector(".report-form")
+    small = desk.page.evaluate(
+        """() => [...document.querySelectorAll('button, .main-button, a.phone, textarea, label.confirm, .choose label')]
+        .filter(e => e.offsetParent && e.getBoundingClientRect().height < 12 / 25.4 * 96 - 0.5)
+        .filter(e => !e.classList.contains('compare')).map(e => e.outerHTML)"""
+    )
+    assert small == []
+    desk.context.close()
