@@ -86,14 +86,14 @@ def test_silence_at_the_end_counts_as_a_pause_of_at_least_that(make_ecg: Callabl
     assert evidence.quantity.value == pytest.approx(5.5, abs=0.02)
 
 
-def test_bad_quality_means_no_rate_and_a_reason(make_ecg: Callable[..., Signal]) -> None:
+def test_no_lead_good_for_long_enough_means_no_rate_and_a_reason(make_ecg: Callable[..., Signal]) -> None:
     leads = twelve(make_ecg(np.arange(0.3, 9.9, 0.3), 500, 10))
-    leads[7] = 0
+    leads[:, 3000:] = 0
     analysis = analyse_ecg(leads, 500, LEADS)
     assert analysis.heart_rate_bpm is None
     assert analysis.rhythm == "not-judged"
     assert rules_of(analysis) == {"EC40"}
-    assert analysis.quality.reasons == ("electrode-off:V2",)
+    assert set(analysis.quality.reasons) == {f"electrode-off:{lead}" for lead in LEADS}
     assert "quality" in analysis.limits
 
 
@@ -158,3 +158,19 @@ def test_never_excludes_an_infarction() -> None:
 def test_no_scipy_is_loaded() -> None:
     code = "import sys, zhenbao.signal.ecg; sys.exit(any(m == 'scipy' or m.startswith('scipy.') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_one_loose_electrode_does_not_silence_a_critical_rate() -> None:
+    """V1 is off for the whole recording: the rate comes from the other leads, and the doctor is told to repeat."""
+    fs_hz = 500.0
+    one = np.zeros(int(fs_hz * 2))
+    one[400:425] = np.hanning(25)  # a beat every 2 s: 30 per minute
+    noise = np.random.default_rng(5).normal(0, 0.005, (12, one.size * 6))
+    leads = np.tile(one, 6) * np.linspace(0.6, 1.2, 12)[:, None] + noise
+    leads[6] = np.nan
+    analysis = analyse_ecg(leads, fs_hz, LEADS, highpass_hz=0.05)
+    assert not analysis.quality.acceptable
+    assert "electrode-off:V1" in analysis.quality.reasons
+    assert analysis.heart_rate_bpm == pytest.approx(30, abs=1)
+    assert "EC19" in {f.rule_id for f in analysis.findings}
+    assert "some-leads" in analysis.limits

@@ -47,8 +47,8 @@ def analyse_ecg(
         profile: the county's rule profile; there is one set of rules so far, the strictest of the lists read.
 
     Returns:
-        Findings are hints (初筛提示), never a diagnosis. With insufficient quality there is no heart rate
-        and no finding but the one to repeat. ``limits`` says what the result does not say.
+        Findings are hints (初筛提示), never a diagnosis. Where no lead is good for long enough there is no
+        heart rate and no finding but the one to repeat. ``limits`` says what the result does not say.
 
     Raises:
         ValueError: no such rate, or names do not match rows.
@@ -62,7 +62,9 @@ def analyse_ecg(
     # A lead's bad second is no reason to mistrust an interval that other leads show: one lead is enough.
     seen: Flags = np.asarray(usable.any(axis=0), bool)
     intervals = believed_intervals(np.where(usable, samples, np.nan), fs_hz, beats, seen)
-    rate = intervals.rate_bpm if quality.acceptable and len(beats) >= 3 else None
+    # Rate and pauses need one good lead; a loose electrode elsewhere must not silence a critical one.
+    judged = quality.acceptable or float(seen.mean()) >= criteria()["rate_seen_share"]
+    rate = intervals.rate_bpm if judged and len(beats) >= 3 else None
     context = {"sex": sex} if sex in ("male", "female") else {}
     if age_years is not None:
         context["adult"] = "yes" if age_years >= _ADULT_YEARS else "no"
@@ -72,12 +74,12 @@ def analyse_ecg(
         beats=tuple(beats.tolist()),
         classes=("?",) * len(beats),
         heart_rate_bpm=None if rate is None else round(rate, 1),
-        rhythm=intervals.rhythm if quality.acceptable else "not-judged",
+        rhythm=intervals.rhythm if judged else "not-judged",
         intervals=_milliseconds(intervals),
         st_mm=None,
-        findings=_findings(quality, fs_hz, rate, intervals, context),
+        findings=_findings(quality, judged, fs_hz, rate, intervals, context),
         quality=quality,
-        limits=_limits(names, quality, len(beats), intervals, highpass_hz, zero_phase),
+        limits=_limits(names, quality, judged, len(beats), intervals, highpass_hz, zero_phase),
     )
 
 
@@ -101,12 +103,17 @@ def _milliseconds(intervals: Intervals) -> dict[str, float]:
 
 
 def _findings(
-    quality: EcgQuality, fs_hz: float, rate: float | None, intervals: Intervals, context: Mapping[str, str]
+    quality: EcgQuality,
+    judged: bool,
+    fs_hz: float,
+    rate: float | None,
+    intervals: Intervals,
+    context: Mapping[str, str],
 ) -> tuple[Finding, ...]:
     values = {"usable_s": Quantity(round(usable_seconds(quality, fs_hz), 2), "s")}
     if rate is not None:
         values["heart_rate_ecg"] = Quantity(round(rate, 1), "/min")
-    if quality.acceptable and (longest := intervals.longest) is not None:
+    if judged and (longest := intervals.longest) is not None:
         seconds, open_ended = longest
         values["ecg_rr_max"] = Quantity(round(seconds, 3), "s", ">" if open_ended else None)
     return evaluate("ecg", values, context)
@@ -115,15 +122,18 @@ def _findings(
 def _limits(
     names: tuple[str, ...],
     quality: EcgQuality,
+    judged: bool,
     beats: int,
     intervals: Intervals,
     highpass_hz: float | None,
     zero_phase: bool,
 ) -> tuple[str, ...]:
     limits = []
-    if not quality.acceptable:
+    if not judged:
         limits.append("quality")
-    elif beats < 3:
+    elif not quality.acceptable:
+        limits.append("some-leads")
+    if judged and beats < 3:
         limits.append("few-beats" if beats else "no-beats")
     if intervals.unsure:
         limits.append("gap-unsure")
