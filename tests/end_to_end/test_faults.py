@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-
 from bedside import RESIDENT, Ended, pair, set_up
+
 from zhenbao.agent.store import KitStore
 from zhenbao.firmware_sim.bench import Bench
 from zhenbao.firmware_sim.cuff import BloodPressureMeter, CuffFaults, Reading

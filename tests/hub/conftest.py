@@ -32,7 +32,7 @@ from zhenbao.sync.envelope import Body, Envelope, Lane, kind_of, pack
 START_MS = 1_795_312_800_000
 """2026-11-22 10:00 in Beijing."""
 MINUTE_MS = 60_000
-PASSWORD = "correct horse"  # noqa: S105 - of the accounts made here
+PASSWORD = "correct horse"
 
 
 @dataclass

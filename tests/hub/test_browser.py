@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-PASSWORD = "correct horse"  # noqa: S105 - of the accounts made here
+PASSWORD = "correct horse"
 
 
 @pytest.fixture(scope="module")

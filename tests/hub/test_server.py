@@ -144,7 +144,7 @@ def test_a_reading_goes_up_and_its_report_comes_down_through_a_broker_that_is_re
     from tests.hub.conftest import HandClock, KitVoice
     from zhenbao.agent.store import KitStore
 
-    heart = hub.add_practitioner("heart", name="演示医师甲", specialty="cardiology", password="correct horse")  # noqa: S106
+    heart = hub.add_practitioner("heart", name="演示医师甲", specialty="cardiology", password="correct horse")
     voice = KitVoice(hub.store, HandClock(SystemClock().now_ms()))
     patient = voice.patient()
     encounter = voice.encounter(patient, chest_pain="yes")
@@ -188,11 +188,11 @@ def test_a_reading_goes_up_and_its_report_comes_down_through_a_broker_that_is_re
 
 def test_a_hub_starts_again_on_what_it_kept(tmp_path: Path) -> None:
     first = Hub(tmp_path / "hub")
-    first.add_practitioner("heart", name="演示医师甲", specialty="cardiology", password="correct horse")  # noqa: S106
+    first.add_practitioner("heart", name="演示医师甲", specialty="cardiology", password="correct horse")
     first.close()
     second = Hub(tmp_path / "hub")
     with pytest.raises(InputError) as raised:
-        second.add_practitioner("heart", name="演示医师乙", specialty="cardiology", password="correct horse")  # noqa: S106
+        second.add_practitioner("heart", name="演示医师乙", specialty="cardiology", password="correct horse")
     assert raised.value.code == "login-taken"
     assert (tmp_path / "hub").stat().st_mode & 0o777 == 0o700
     second.close()

@@ -78,7 +78,14 @@ def log_in(browser: TestClient, login: str, password: str = "correct horse") -> 
 
 def sign(browser: TestClient, case_id: UUID, **values: str) -> Response:
     page = browser.get(f"/cases/{case_id}")
-    data = {"conclusion": "窦性心动过缓", "advice": "平卧,呼120", "urgency": "RED", "after": "", "sign": "1"}
+    data = {
+        "conclusion": "窦性心动过缓",
+        "advice": "平卧,呼120",
+        "urgency": "RED",
+        "after": "",
+        "checked": "yes",
+        "sign": "1",
+    }
     return browser.post(f"/cases/{case_id}/report", data=data | {"csrf": csrf_of(page)} | values)
 
 
@@ -297,7 +304,13 @@ def test_who_may_open_what(
         assert (
             browser.post(
                 f"/cases/{case_id}/report",
-                data={"csrf": csrf_of(browser.get("/")), "conclusion": "x", "advice": "y", "sign": "1"},
+                data={
+                    "csrf": csrf_of(browser.get("/")),
+                    "conclusion": "x",
+                    "advice": "y",
+                    "checked": "yes",
+                    "sign": "1",
+                },
             ).status_code
             == 403
         )
@@ -476,3 +489,11 @@ def test_vendor_takes_what_the_pages_need(tmp_path: object) -> None:
     assert all((target / "files" / name).is_file() for name in named)
     assert ".woff)" not in css
     assert "htmx" in (target / "htmx.min.js").read_text()
+
+
+def test_an_unticked_check_signs_nothing(browser: TestClient, heart: Practitioner, case_id: UUID) -> None:
+    log_in(browser, "heart")
+    answer = sign(browser, case_id, checked="", conclusion="写了很多")
+    assert answer.status_code == 409
+    assert "写了很多" in answer.text
+    assert "没有勾选核对" in answer.text

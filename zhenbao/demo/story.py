@@ -16,6 +16,8 @@ from zhenbao.demo.kit_process import Event, Killed, KitProcesses
 from zhenbao.demo.specialist import Specialist
 from zhenbao.firmware_sim.uplink import SwitchableUplink
 from zhenbao.hub.server import Hub
+from zhenbao.hub.store import records
+from zhenbao.hub.web.drawings import draw
 from zhenbao.hub.worklist import Row, Shown
 from zhenbao.model.finding import Urgency
 from zhenbao.model.report import DeliveryState
@@ -110,8 +112,12 @@ class Stage:
     def save_pictures(self, folder: Path) -> None:
         """The figures of the case page, as SVG files."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, svg in self.hub.drawings(self.words):
-            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+        with self.hub.store.reading() as connection:
+            for row in self.hub.worklist.rows(shown="archive"):
+                for reading, _ in records.observations_of(connection, row.item.encounter_id):
+                    drawn = draw(reading, records.recordings_of(connection, reading.id), self.words)
+                    for number, svg in enumerate(drawn, start=1):
+                        (folder / f"{reading.code}-{number}.svg").write_text(svg, encoding="utf-8")
 
     def wall_time(self) -> datetime:
         """What every clock in the room shows."""
@@ -271,6 +277,8 @@ def _case(stage: Stage, row: Row) -> dict[str, Any]:
         "urgency": item.urgency,
         "specialty": item.specialty,
         "specialty_name": specialty,
+        "joint_specialties": item.joint_specialties,
+        "joint_names": [rules.specialties()[s].name(language) for s in item.joint_specialties],
         "route": item.route_id,
         "lead_rule": item.lead_rule,
         "finding_name": finding,

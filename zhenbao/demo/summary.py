@@ -53,6 +53,11 @@ def as_text(story: Story, words: Words) -> str:
         )
         for case in story.cases
     ]
+    lines += [
+        words("demo.summary.joint", names=words("agent.list_separator").join(case["joint_names"]))
+        for case in story.cases
+        if case["joint_names"]
+    ]
     lines.append(words("demo.summary.states"))
     lines += [words("demo.summary.state", what=_what(s["code"], words), states=_states(s, words)) for s in story.states]
     lines.append(

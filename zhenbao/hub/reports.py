@@ -17,7 +17,7 @@ from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.tables import reports, views
 from zhenbao.hub.store.work import WorkItem
-from zhenbao.hub.worklist import may_open
+from zhenbao.hub.worklist import answered_by, leads, may_open
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Urgency
 from zhenbao.model.ids import uuid7
@@ -59,7 +59,8 @@ class Reports:
     ) -> Report:
         """Sign, once: the report goes to the kit, the case is done, all in one transaction.
 
-        It covers the readings that the author has opened; others that came meanwhile open the case again.
+        It covers the readings that the author has opened; others that came meanwhile open the case again. The report of
+        a specialist who was asked to join covers their own readings and leaves the case to its lead.
 
         Args:
             urgency: in the author's judgement; empty: as the case is.
@@ -89,7 +90,8 @@ class Reports:
                 signature=report.signature,
             )
             outbox.post(connection, self._store.sender, report, report.id, item.kit_id, now_ms)
-            work.close(connection, item, author.login, self._store.roster, now_ms)
+            if leads(author, item):
+                work.close(connection, item, author.login, self._store.roster, now_ms)
         return report
 
     def discard(self, case_id: UUID, author: Practitioner) -> None:
@@ -191,7 +193,7 @@ def _sign(
 ) -> Report:
     seen = select(views.c.observation_id).where(views.c.work_item_id == item.id, views.c.login == author.login)
     known = set(connection.execute(seen).scalars())
-    observation_ids = [id_ for id_ in work.observation_ids(connection, item.encounter_id) if id_ in known]
+    observation_ids = [id_ for id_ in answered_by(connection, item, author) if id_ in known]
     if not observation_ids:
         raise InputError("report-nothing-seen")
     number, previous_hash = audit.head(connection)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from zhenbao import rules
 from zhenbao.hub.roster import Roster
 from zhenbao.model.finding import Finding, Urgency
+from zhenbao.model.observation import Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,24 @@ def place(
         ack_min=routing.clocks.ack_min,
         report_min=routing.clocks.report_min,
     )
+
+
+def joint_specialties(other_routes: Sequence[str], *leading: str | None) -> tuple[str, ...]:
+    """Who else is asked for their part of a case: the first specialties of the routes that do not lead it."""
+    wanted = set(other_routes)
+    asked = (route.first_specialty for route in rules.routes() if route.route_id in wanted)
+    return tuple(dict.fromkeys(s for s in asked if s is not None and s not in leading))
+
+
+def routes_to(specialty: str) -> tuple[str, ...]:
+    """The routes on which a specialty answers first."""
+    return tuple(route.route_id for route in rules.routes() if route.first_specialty == specialty)
+
+
+def concerns(reading: Observation, specialty: str) -> bool:
+    """Whether one of a reading's findings is this specialty's to answer."""
+    found = {finding.rule_id for finding in reading.findings if finding.status == "present"}
+    return any(route.first_specialty == specialty and found & set(route.trigger.rules) for route in rules.routes())
 
 
 def _owner(specialty: str | None, urgency: Urgency, roster: Roster, at_ms: int) -> tuple[str | None, str, bool]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select
 
+from zhenbao.hub.routing import concerns
 from zhenbao.hub.store import audit, outbox, people, records, work
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
@@ -114,10 +115,25 @@ class Overview:
 
 
 def may_open(person: Practitioner, item: WorkItem) -> bool:
-    """A specialist sees the cases of their specialty and those that are theirs. The desk sees the list, no case."""
-    return person.role == "specialist" and (
-        item.owner == person.login or person.specialty in (item.specialty, item.second_specialty)
-    )
+    """A specialist sees the cases of their specialty, those that are theirs, and those they are asked to join.
+
+    The desk sees the list, no case.
+    """
+    return person.role == "specialist" and (leads(person, item) or person.specialty in item.joint_specialties)
+
+
+def leads(person: Practitioner, item: WorkItem) -> bool:
+    """Whether a specialist answers for the whole case; others that are asked answer for their own readings."""
+    return item.owner == person.login or person.specialty in (item.specialty, item.second_specialty)
+
+
+def answered_by(connection: Connection, item: WorkItem, person: Practitioner) -> list[UUID]:
+    """The readings of a case that a specialist's look and report count for, in order of their taking."""
+    return [
+        reading.id
+        for reading, _ in records.observations_of(connection, item.encounter_id)
+        if leads(person, item) or concerns(reading, person.specialty or "")
+    ]
 
 
 class Worklist:
@@ -219,7 +235,7 @@ class Worklist:
 
     def _view(self, connection: Connection, item: WorkItem, person: Practitioner, now_ms: int) -> None:
         known = _seen_by(connection, item.id, person.login)
-        new = [id_ for id_ in work.observation_ids(connection, item.encounter_id) if id_ not in known]
+        new = [id_ for id_ in answered_by(connection, item, person) if id_ not in known]
         if not new:
             return
         connection.execute(
@@ -229,7 +245,8 @@ class Worklist:
                 for id_ in new
             ],
         )
-        work.acknowledge(connection, item, person.login, now_ms)
+        if leads(person, item):
+            work.acknowledge(connection, item, person.login, now_ms)
         audit.append(connection, now_ms, person.login, "case-viewed", f"case:{item.id}", readings=str(len(new)))
         viewed = Viewed(tuple(new), person.name, now_ms)
         outbox.post(connection, self._store.sender, viewed, item.encounter_id, item.kit_id, now_ms)

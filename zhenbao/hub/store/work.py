@@ -13,10 +13,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, and_, insert, or_, select, update
 
 from zhenbao.hub.roster import Roster
-from zhenbao.hub.routing import Placement
+from zhenbao.hub.routing import Placement, joint_specialties, routes_to
 from zhenbao.hub.routing import place as route
 from zhenbao.hub.store import audit, records
-from zhenbao.hub.store.tables import observations, reports, work_items
+from zhenbao.hub.store.tables import reports, work_items
 from zhenbao.model.finding import Urgency
 from zhenbao.model.ids import uuid7
 from zhenbao.model.observation import Observation
@@ -54,6 +54,11 @@ class WorkItem:
     acknowledged_ms: int | None
     acknowledged_by: str | None
     reported_ms: int | None
+
+    @property
+    def joint_specialties(self) -> tuple[str, ...]:
+        """Who else is asked, each for their own readings; the lead answers for the whole case."""
+        return joint_specialties(self.other_routes, self.specialty, self.second_specialty)
 
 
 def place(connection: Connection, encounter_id: UUID, roster: Roster, now_ms: int, *, completed: bool = False) -> None:
@@ -158,6 +163,7 @@ def listing(
                 work_items.c.owner == login,
                 work_items.c.specialty == own,
                 and_(work_items.c.second_specialty == own, work_items.c.specialty.is_not(None)),
+                *((" " + work_items.c.other_routes + " ").contains(f" {route_id} ") for route_id in routes_to(own)),
             )
         )
     if tuple(statuses) == ("open",):
@@ -193,16 +199,6 @@ def covered(connection: Connection, encounter_id: UUID) -> set[UUID]:
         reports.c.encounter_id == encounter_id, reports.c.status == "signed"
     )
     return {UUID(id_) for ids in connection.execute(signed).scalars() for id_ in json.loads(ids or "[]")}
-
-
-def observation_ids(connection: Connection, encounter_id: UUID) -> list[UUID]:
-    """The readings of an encounter that arrived, in order of their taking."""
-    found = (
-        select(observations.c.id)
-        .where(observations.c.encounter_id == encounter_id)
-        .order_by(observations.c.effective_ms, observations.c.id)
-    )
-    return list(connection.execute(found).scalars())
 
 
 def _route(

@@ -106,6 +106,7 @@ def report(
     advice: Annotated[str, Form()] = "",
     urgency: Annotated[str, Form()] = "",
     after: Annotated[str, Form()] = "",
+    checked: Annotated[str, Form()] = "",
 ) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
@@ -113,6 +114,8 @@ def report(
     person = session.practitioner
     try:
         if sign:
+            if checked != "yes":
+                raise InputError("report-unchecked")
             site.reports.sign(
                 case_id, person, conclusion=conclusion, advice=advice, urgency=urgency, after=_id_or_none(after)
             )

@@ -151,6 +151,10 @@ class Presenter:
         known = rules.specialties().get(key)
         return known.name(self.words.language) if known is not None else key
 
+    def specialties(self, keys: Sequence[str]) -> str:
+        """Several specialties' names."""
+        return self.words("agent.list_separator").join(self.specialty(key) for key in keys)
+
     def kit(self, kit_id: str) -> Kit:
         """The kit's place."""
         return self.roster.place_of(kit_id)
