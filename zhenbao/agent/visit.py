@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -133,6 +134,11 @@ def known_context(patient: Patient | None, encounter: Encounter, now_ms: int) ->
     if patient.birth_date is not None:
         context["adult"] = "yes" if age_years(patient.birth_date, now_ms) >= ADULT_YEARS else "no"
     return context
+
+
+def kept_context(context: Mapping[str, str]) -> dict[str, str]:
+    """How a reading was taken, as it stays with it: without what the patient's own record says."""
+    return {key: value for key, value in context.items() if key not in ("sex", "adult", "pregnant", "known_diabetes")}
 
 
 def show_identity(screen: Screen, patient: Patient, now_ms: int) -> None:

@@ -15,8 +15,9 @@ from zhenbao.firmware_sim.waveforms.ecg import EcgNoise, EcgSource, third_degree
 from zhenbao.firmware_sim.waveforms.replay import replay
 from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
 
-PRESSURES = ((168, 92, 112, 33), (152, 86, 104, 32), (150, 84, 103, 32))
-"""Systolic, diastolic, mean, pulse: the first two differ by more than 10 mmHg, so that a third is asked for."""
+PRESSURES = ((168, 92, 112, 33), (152, 86, 104, 32), (150, 84, 103, 32), (118, 76, 90, 68), (116, 74, 88, 66))
+"""Systolic, diastolic, mean, pulse. The first patient's first two differ by more than 10 mmHg, so that a third is asked
+for; the last two are the second patient's."""
 BLOOD_MMOL_L = 7.8
 OLDER_RECORDS = 6
 _AMPLIFIER = EcgNoise(baseline_wander_mv=0.05, mains_mv=0.003, muscle_mv=0.005, white_mv=0.003)

@@ -24,12 +24,13 @@ from zhenbao.model.report import DeliveryState
 from zhenbao.model.time import SystemClock, local_time
 from zhenbao.words import Words
 
-KIT_ID = "kit-demo"
+KIT_ID = "kit-001"
+"""Of the example roster, which knows its village and telephone."""
 HUB_PHONE = "0994-0000000"
-ACCOUNT = "specialist-demo"
 SHOWN: tuple[Shown, ...] = ("open", "archive")
 RESIDENT = "999999195602290019"
 """Synthetic: the area code 999999 is assigned to nobody."""
+SECOND_RESIDENT = "999999196001010020"
 MISTYPED = "999999195602290018"
 WAIT_FACTOR = 120.0
 RECORDING_SPEED = 15.0
@@ -138,7 +139,7 @@ class Stage:
 
 def play(stage: Stage) -> Story:
     """The whole story, in order."""
-    for act in (prepare, register, measure_offline, die_and_return, deliver, report_back):
+    for act in (prepare, register, measure_offline, die_and_return, next_patient, deliver, report_back):
         act(stage)
     return stage.story
 
@@ -178,11 +179,7 @@ def measure_offline(stage: Stage) -> None:
     stage.narrate("demo.act_measure")
     confirm = ("--confirm", RESIDENT[-4:])
 
-    def press(event: Event) -> None:
-        if event["event"] == "press-start":
-            stage.bench.press_start(reading(next(stage.presses), stage.wall_time()))
-
-    _keep(stage, stage.kit.run("measure", "bp", *confirm, on_event=press))
+    _keep(stage, stage.kit.run("measure", "bp", *confirm, on_event=lambda event: _press(stage, event)))
     stage.bench.test_blood(BLOOD_MMOL_L)
     _keep(stage, stage.kit.run("measure", "glucose", *confirm, "--meal", "fasting"))
     _keep(stage, stage.kit.run("measure", "glucose", *confirm, "--meal", "fasting"))
@@ -212,6 +209,16 @@ def die_and_return(stage: Stage) -> None:
     events = stage.kit.run("measure", "spirometry", *confirm)
     stage.story.blows_resumed = next((e["count"] for e in events if e["event"] == "resumed"), 0)
     _keep(stage, events)
+
+
+def next_patient(stage: Stage) -> None:
+    """A healthy neighbour: a normal result, which will go to the archive and wake nobody."""
+    stage.narrate("demo.act_next")
+    name = stage.words("demo.second_patient")
+    stage.kit.run("patient", "add", "--name", name, "--number", SECOND_RESIDENT, "--diabetes", "no")
+    stage.kit.run("visit", "start", SECOND_RESIDENT, "--chest-pain", "no")
+    confirm = ("--confirm", SECOND_RESIDENT[-4:])
+    _keep(stage, stage.kit.run("measure", "bp", *confirm, on_event=lambda event: _press(stage, event)))
     queue = stage.kit.run("queue")
     stage.story.waiting_offline = next(e["waiting"] for e in queue if e["event"] == "queue")
     stage.narrate("demo.offline_done", waiting=stage.story.waiting_offline)
@@ -233,16 +240,17 @@ def report_back(stage: Stage) -> None:
     """The specialist opens the most pressing case on the hub's page, reports and signs; the village reads it."""
     stage.narrate("demo.act_report")
     story, words = stage.story, stage.words
-    story.hub_url, story.account, story.password = stage.hub.web_url, ACCOUNT, secrets.token_urlsafe(12)
     row = stage.hub.worklist.rows()[0]
+    story.hub_url, story.account = stage.hub.web_url, row.item.owner or "specialist-demo"
+    story.password = secrets.token_urlsafe(12)
     stage.hub.add_practitioner(
-        ACCOUNT,
+        story.account,
         name=words("demo.specialist"),
         role="specialist",
         specialty=row.item.specialty or "general-practice",
         password=story.password,
     )
-    specialist = Specialist(stage.hub.web_url, ACCOUNT, story.password)
+    specialist = Specialist(stage.hub.web_url, story.account, story.password)
     critical = row.item.urgency is Urgency.RED
     report = {
         "conclusion": words("demo.conclusion" if critical else "demo.conclusion_plain"),
@@ -251,7 +259,11 @@ def report_back(stage: Stage) -> None:
     try:
         case = specialist.worklist()[0]
         specialist.open_case(case)
-        stage.wait("viewed", lambda: all(DeliveryState.VIEWED in row["states"] for row in _states(stage)))
+        mine = {o["id"] for o in story.observations if o["encounter_id"] == str(row.item.encounter_id)}
+        stage.wait(
+            "viewed",
+            lambda: all(DeliveryState.VIEWED in s["states"] for s in _states(stage) if s["observation_id"] in mine),
+        )
         specialist.sign_report(case, urgency=row.item.urgency, **report)
     finally:
         specialist.close()
@@ -296,6 +308,12 @@ def _account(stage: Stage) -> dict[str, int]:
         "duplicated": len(held) - len(set(held)),
         "retransmitted": stage.hub.counters.duplicates,
     }
+
+
+def _press(stage: Stage, event: Event) -> None:
+    """The doctor presses the cuff's button when the kit asks for it."""
+    if event["event"] == "press-start":
+        stage.bench.press_start(reading(next(stage.presses), stage.wall_time()))
 
 
 def _keep(stage: Stage, events: list[Event]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zhenbao import rules
+from zhenbao.agent.protocols import protocol
 from zhenbao.demo.story import Story
 from zhenbao.model.finding import Urgency
 from zhenbao.model.report import DeliveryState
@@ -52,12 +53,14 @@ def as_text(story: Story, words: Words) -> str:
             finding=case["finding_name"],
         )
         for case in story.cases
+        if case["specialty"]
     ]
     lines += [
         words("demo.summary.joint", names=words("agent.list_separator").join(case["joint_names"]))
         for case in story.cases
         if case["joint_names"]
     ]
+    lines += [words("demo.summary.archived") for case in story.cases if not case["specialty"]]
     lines.append(words("demo.summary.states"))
     lines += [words("demo.summary.state", what=_what(s["code"], words), states=_states(s, words)) for s in story.states]
     lines.append(
@@ -105,7 +108,13 @@ def _reading(observation: dict[str, Any], story: Story, words: Words) -> str:
     values = {key: quantity["value"] for key, quantity in observation["values"].items()}
     match observation["code"]:
         case "bp":
-            return words("demo.summary.bp", systolic=values["bp_systolic"], diastolic=values["bp_diastolic"])
+            key = "demo.summary.bp_third" if observation["readings"] > protocol("bp")["readings"] else "demo.summary.bp"
+            return words(
+                key,
+                systolic=values["bp_systolic"],
+                diastolic=values["bp_diastolic"],
+                count=observation["readings"],
+            )
         case "glucose":
             first, again = story.glucose[0], story.glucose[-1]
             quantity = next(iter(observation["values"].values()))

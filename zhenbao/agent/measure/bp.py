@@ -13,7 +13,7 @@ from zhenbao.agent.kit import BONDS, Kit
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.protocols import BpStep, Pressure, mean_pressure, next_bp_step, protocol, readings_wanted
 from zhenbao.agent.recovery import close_orphans
-from zhenbao.agent.visit import Visit, known_context
+from zhenbao.agent.visit import Visit, kept_context, known_context
 from zhenbao.drivers.bp.codec import BloodPressure
 from zhenbao.drivers.bp.driver import BloodPressureCuff
 from zhenbao.drivers.links.ble import Radio, open_radio
@@ -221,7 +221,7 @@ def bp_observation(
         last.device,
         values,
         tuple(r.values() for r in readings),
-        facts,
+        kept_context(facts),
         rules.evaluate("bp", values, facts),
         last.device_time,
         last.offset_s,

@@ -12,7 +12,7 @@ from zhenbao.agent.measure.front_end import Taken, take
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.protocols import protocol
 from zhenbao.agent.recovery import close_orphans
-from zhenbao.agent.visit import Visit, known_context
+from zhenbao.agent.visit import Visit, kept_context, known_context
 from zhenbao.drivers.ecg.driver import FrontEndEcg
 from zhenbao.drivers.frontend.assemble import assemble
 from zhenbao.drivers.frontend.messages import EcgSamples, End, StreamHead
@@ -149,7 +149,7 @@ def ecg_observation(
             started_ms,
             device,
             values,
-            context=context,
+            context=kept_context(context),
             findings=_with_chest_pain(analysis, context) if code == "ecg" else analysis.findings,
             ecg=analysis,
             recordings=(recording.id,),

@@ -14,7 +14,7 @@ from zhenbao.agent.kit import BONDS, Kit
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.protocols import protocol
 from zhenbao.agent.recovery import close_orphans
-from zhenbao.agent.visit import Visit, known_context
+from zhenbao.agent.visit import Visit, kept_context, known_context
 from zhenbao.drivers.glucose.codec import GlucoseReading
 from zhenbao.drivers.glucose.driver import GlucoseMeter
 from zhenbao.drivers.links.ble import open_radio
@@ -125,7 +125,7 @@ def _observation(kit: Kit, visit: Visit, meter: GlucoseMeter, reading: GlucoseRe
         now_ms,
         meter.device,
         values,
-        context=context,
+        context=kept_context(context) | {"known_diabetes": visit.patient.known_diabetes},
         findings=rules.evaluate("glucose", values, context),
         device_time=reading.device_time,
         device_offset_s=meter.device_offset_s,

@@ -76,6 +76,7 @@ def _brief(observation: Observation) -> dict[str, object]:
         "effective_ms": observation.effective_ms,
         "values": observation.values,
         "findings": observation.findings,
+        "readings": len(observation.readings),
         "notes": observation.notes,
         "recordings": observation.recordings,
     }

@@ -51,8 +51,8 @@ STATUS_BITS = (
     "time-fault",
 )
 _QUARANTINE_STATUS = tuple(s for s in STATUS_BITS if s not in ("battery-low", "too-high", "too-low"))
-_MG_DL_IN_MMOL_L = Decimal("18.0182")
-"""180.182 g/mol, IUPAC atomic weights of C6H12O6; used only to write a meter's limit in its other unit."""
+_MG_DL_IN_MMOL_L = Decimal("18.0156")
+"""Glucose, C6H12O6, is 180.156 g/mol (rule GL23); used only to write a meter's limit in its other unit."""
 
 Verdict = Literal["chart", "quarantine"]
 

@@ -210,8 +210,8 @@ class Presenter:
         return f"{self.text(f'ecg_quality.{key}', key)} {lead}".rstrip()
 
     def urgent_first(self, readings: Sequence[tuple[Observation, int]]) -> list[tuple[Observation, int]]:
-        """The most urgent reading on top, the latest first among equals."""
-        return sorted(readings, key=lambda pair: (pair[0].urgency.rank, -pair[0].effective_ms))
+        """The most urgent reading on top; among equals in the order of their taking."""
+        return sorted(readings, key=lambda pair: (pair[0].urgency.rank, pair[0].effective_ms))
 
     def main_values(self, reading: Observation) -> list[tuple[str, Quantity]]:
         """The few values that name a reading in a line."""
