@@ -24,13 +24,13 @@ demo: $(READY)
 
 test: $(READY)
 	@./tests/debian-packages
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache > .venv/layers.log || { cat .venv/layers.log; exit 1; }
-	@$(BIN)/python -m pytest -m 'not slow and not browser'
+	@$(BIN)/python -m pytest -n 2 -m 'not slow and not browser'
 
 format: $(READY)
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .

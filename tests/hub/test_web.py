@@ -276,7 +276,7 @@ def test_the_case_page_has_history_rules_sources_quality_and_calibrated_paper(
         "胸痛：是",
         "EC19",
         "a list of critical values",
-        "本机初筛提示,待上级医师审核",
+        "本机初筛提示，待上级医师审核",
         "已存本机",
         "枢纽已接收",
         "医师已查看",

@@ -83,6 +83,7 @@ def _kill_after(process: subprocess.Popen[str], lines: int) -> list[list[str]]:
     return [line.split() for line in said if line.endswith("\n")]
 
 
+@pytest.mark.slow
 def test_fifteen_kills_lose_nothing_that_was_acknowledged(home: Path, ward: Any, writer: Any) -> None:
     clock = SystemClock()
     with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as store:

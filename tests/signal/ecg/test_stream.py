@@ -79,6 +79,7 @@ def test_short_and_empty_streams(make_ecg: Callable[..., Signal]) -> None:
     assert [round(beat / 500, 1) for beat in stream.flush()] == [0.5, 1.3]
 
 
+@pytest.mark.slow
 def test_memory_stays_constant(make_ecg: Callable[..., Signal]) -> None:
     piece = make_ecg(np.arange(0.4, 20, 0.75), 100, 20)
     stream = QrsStream(100)
