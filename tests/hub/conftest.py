@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import shutil
 import struct
@@ -17,7 +18,7 @@ import pytest
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Desk, Duty, Kit, Roster
 from zhenbao.hub.server import add_practitioner
-from zhenbao.hub.store import HubStore
+from zhenbao.hub.store import HubStore, people
 from zhenbao.hub.store.database import Database
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.worklist import Worklist
@@ -241,3 +242,12 @@ def desk(store: HubStore) -> Practitioner:
     return add_practitioner(
         store, "desk", name="演示调度员", role="operator", specialty=None, phone="", password=PASSWORD
     )
+
+
+_hash = functools.cache(people.hash_password)
+
+
+@pytest.fixture(autouse=True)
+def _hash_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The accounts made here share one password; its deliberately slow hash is computed once."""
+    monkeypatch.setattr(people, "hash_password", _hash)

@@ -31,6 +31,7 @@ def only(worklist: Worklist) -> WorkItem:
     return row.item
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=lambda o: "".join("PEOR"[n] for n in o))
 def test_the_case_completes_itself_whatever_comes_first(
     kit: KitVoice, worklist: Worklist, heart: Practitioner, order: tuple[int, ...]

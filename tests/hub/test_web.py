@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from zhenbao.hub.worklist import Worklist
     from zhenbao.model.patient import Encounter
 
+pytestmark = pytest.mark.slow
 RED = Finding("EC19", Urgency.RED, source="a list of critical values")
 
 
