@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,6 +17,7 @@ from zhenbao.agent.store import KitStore, schema
 from zhenbao.agent.store.database import FILE
 from zhenbao.model.errors import StorageError
 from zhenbao.model.report import DeliveryState, Receipt
+from zhenbao.model.time import SystemClock
 from zhenbao.sync.envelope import Lane
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -142,3 +145,19 @@ def test_opening_a_store_loads_nothing_heavy(home: Path, clock: Any) -> None:
         [sys.executable, "-c", program, str(home)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_openers_at_once_of_a_new_store_all_succeed_while_the_first_keeps_it_open(tmp_path: Path) -> None:
+    """The service and a doctor's command start together on a new tablet; neither waits for the other to go away."""
+    barrier = threading.Barrier(3)
+
+    def open_it(home: Path) -> KitStore:
+        barrier.wait()
+        return KitStore.open(home, kit_id="kit-1", clock=SystemClock())
+
+    with ThreadPoolExecutor(3) as doctors:
+        for round_ in range(10):
+            opened = list(doctors.map(open_it, [tmp_path / str(round_)] * 3))
+            assert len({store.epoch for store in opened}) == 1
+            for store in opened:
+                store.close()

@@ -35,6 +35,7 @@ def troubled(make_ecg: Callable[..., Signal]) -> Signal:
     return signal
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(cuts=st.lists(st.integers(0, 3000), max_size=60))
 def test_any_chunking_gives_the_same_beats(troubled: Signal, cuts: list[int]) -> None:

@@ -160,21 +160,20 @@ class Database:
 
     def _connected(self) -> sqlite3.Connection:
         """A connection to a database that is whole and of this version."""
-        fresh = not self._path.exists()
-        if fresh:
-            # Made by us first, so that SQLite gives its own files the same rights.
-            self._lock(fcntl.LOCK_EX)
+        # Made by us first, so that SQLite gives its own files the same rights.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         self._path.chmod(0o600)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         try:
             for pragma in _PRAGMAS:
                 connection.execute(f"pragma {pragma}")
-            (version,) = connection.execute("pragma user_version").fetchone()
+            version = _version(connection)
             if version > schema.LATEST:
                 raise StorageError("store-newer", found=version, known=schema.LATEST)
-            if version < schema.LATEST:
-                self._lock(fcntl.LOCK_EX)
+            # Whoever opens a new store beside us may migrate it first, and then keeps it open for good.
+            if version < schema.LATEST and self._lock(
+                fcntl.LOCK_EX, unless=lambda: _version(connection) == schema.LATEST
+            ):
                 self._checked(connection)
                 connection.execute("pragma journal_mode=WAL")
                 schema.migrate(connection)
@@ -230,8 +229,14 @@ class Database:
         self.set_aside = name
         return self._connected()
 
-    def _lock(self, kind: int) -> None:
-        """Shared by everyone who has the file open; exclusive to make, migrate or replace it.
+    def _lock(self, kind: int, *, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Shared by everyone who has the file open; exclusive to migrate or replace it.
+
+        Args:
+            unless: asked while waiting; once true the lock is no longer wanted.
+
+        Returns:
+            Whether the lock is held.
 
         Raises:
             StorageError: ``store-in-use``, another process keeps it open.
@@ -241,13 +246,20 @@ class Database:
             try:
                 fcntl.flock(self._lock_descriptor, kind | fcntl.LOCK_NB)
             except BlockingIOError:
+                if unless():
+                    return False
                 if self._clock.monotonic_s() > deadline:
                     raise StorageError("store-in-use") from None
                 self._clock.sleep(0.05)
             else:
-                return
+                return True
 
     def _unlock(self) -> None:
         if self._lock_descriptor >= 0:
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Of the tables."""
+    return int(connection.execute("pragma user_version").fetchone()[0])
