@@ -14,9 +14,9 @@ $(READY): pyproject.toml constraints.txt package.json package-lock.json zhenbao/
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "The venv module is missing; on Debian: apt install python3-venv"; exit 1; }
 	@echo "Setting up .venv (once; a few minutes, needs the network) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@$(BIN)/npm ci --silent --ignore-scripts --no-audit --no-fund
-	@$(BIN)/python -m zhenbao.hub.web.vendor
+	@$(BIN)/python -m zhenbao.hub.web.vendor > /dev/null
 	@touch $@
 
 demo: $(READY)

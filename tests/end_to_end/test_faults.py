@@ -13,9 +13,10 @@ from zhenbao.agent.store import KitStore
 from zhenbao.firmware_sim.bench import Bench
 from zhenbao.firmware_sim.cuff import BloodPressureMeter, CuffFaults, Reading
 from zhenbao.firmware_sim.front_end import FrontEnd
-from zhenbao.firmware_sim.front_end.device import FrontEndFaults
+from zhenbao.firmware_sim.front_end.device import Air, FrontEndFaults
 from zhenbao.firmware_sim.front_end.line import LineFaults
 from zhenbao.firmware_sim.waveforms.ecg import EcgModel, EcgNoise
+from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
 from zhenbao.model.time import SystemClock, local_time
 
 pytestmark = pytest.mark.slow
@@ -210,3 +211,23 @@ def presses(bench: Bench, reading: Reading, clock: timedelta = timedelta(0)) -> 
             bench.press_start(taken, seconds=1)
 
     return press
+
+
+def test_flow_that_is_not_yet_btps_is_converted_for_the_numbers_and_kept_raw(tmp_path: Path) -> None:
+    """A cold room: the sensor's litres are smaller than the lungs'; BTPS at 10 °C is 1.155 (ATS/ERS tables)."""
+    blows = demo_blows()
+    fvc_l = []
+    for btps in (True, False):
+        board = FrontEnd(None, blows, speed=20, air=Air(btps=btps, temperature_c=10.0))
+        with Bench(front_end=board) as bench:
+            home = tmp_path / f"kit-{btps}"
+            ended = set_up(home, bench)("measure", "spirometry", *CONFIRM)
+        assert ended.code == 0, ended.said
+        (observation,) = (e["observation"] for e in ended.of("observation"))
+        fvc_l.append(observation["values"]["fvc"]["value"])
+        with kept(home) as store:
+            (kept_one,) = store.observations()
+            assert ("btps_factor" in kept_one.context) is not btps
+            if not btps:
+                assert float(kept_one.context["btps_factor"]) == pytest.approx(1.155, abs=0.01)
+    assert fvc_l[1] == pytest.approx(fvc_l[0], rel=0.01)

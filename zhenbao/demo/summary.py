@@ -156,8 +156,8 @@ def _finding(finding: dict[str, Any], words: Words) -> str:
 
 
 def _short(source: str) -> str:
-    """The first of a rule's sources: enough for a summary."""
-    return source.split(";")[0].strip()
+    """The name of a rule's first source, without its address: enough for a summary."""
+    return source.split(";")[0].split(" http")[0].strip()
 
 
 def _alarm(alarm: dict[str, Any], words: Words) -> str:

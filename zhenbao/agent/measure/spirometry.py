@@ -128,15 +128,19 @@ def _curve(blow: RecordedBlow) -> tuple[NDArray[np.float64], NDArray[np.float64]
     """Time in s and flow in L/s, BTPS; lost samples are NaN."""
     import numpy as np
 
+    recording = _recording(blow, UUID(int=0), UUID(int=0))
+    flow = recording.values()[0] * _to_btps(blow)
+    return np.arange(flow.size) / recording.fs_hz, flow
+
+
+def _to_btps(blow: RecordedBlow) -> float:
+    """What the sensor's flow is multiplied by; 1 where the front-end converts by itself."""
     from zhenbao.signal.spirometry import btps_factor
 
-    assert blow.head is not None
-    recording = _recording(blow, UUID(int=0), UUID(int=0))
-    flow = recording.values()[0]
-    if not blow.head.btps:
-        assert blow.head.temperature_c is not None and blow.head.pressure_pa is not None
-        flow = flow * btps_factor(blow.head.temperature_c, blow.head.pressure_pa / 1000)
-    return np.arange(flow.size) / recording.fs_hz, flow
+    head = blow.head
+    if head is None or head.btps or head.temperature_c is None or head.pressure_pa is None:
+        return 1.0
+    return btps_factor(head.temperature_c, head.pressure_pa / 1000)
 
 
 def _recording(blow: RecordedBlow, id_: UUID, observation_id: UUID) -> Recording:
@@ -181,7 +185,7 @@ def spirometry_observation(
             kept[0].started_ms if kept else now_ms,
             device,
             _values(analysis),
-            context={"chest_pain": encounter.chest_pain},
+            context={"chest_pain": encounter.chest_pain, **_conversion(kept)},
             findings=analysis.findings,
             spirometry=analysis,
             recordings=tuple(r.id for r in recordings),
@@ -189,6 +193,12 @@ def spirometry_observation(
         ),
         recordings,
     )
+
+
+def _conversion(kept: Sequence[RecordedBlow]) -> dict[str, str]:
+    """Recordings hold what the sensor said; whoever draws them needs the factor that the numbers were made with."""
+    factors = {_to_btps(blow) for blow in kept} - {1.0}
+    return {"btps_factor": f"{max(factors):.4f}"} if factors else {}
 
 
 def _values(analysis: SpirometryAnalysis) -> dict[str, Quantity]:

@@ -62,7 +62,8 @@ def _loops(
     ]
     if not pairs:
         return []
-    curves = [_curve(recording) for _, _, recording in pairs]
+    btps = float(reading.context.get("btps_factor", "1"))
+    curves = [_curve(recording, btps) for _, _, recording in pairs]
     blows = [blow for _, blow, _ in pairs]
     best = next((place for place, (number, _, _) in enumerate(pairs) if number == test.session.best_blow), None)
     return [
@@ -71,9 +72,9 @@ def _loops(
     ]
 
 
-def _curve(recording: Recording) -> tuple[list[float], list[float]]:
-    """Times in s and flow in L/s."""
-    flow = recording.values()[0].tolist()
+def _curve(recording: Recording, btps: float) -> tuple[list[float], list[float]]:
+    """Times in s and flow in L/s, BTPS."""
+    flow = (recording.values()[0] * btps).tolist()
     return [sample / recording.fs_hz for sample in range(len(flow))], flow
 
 

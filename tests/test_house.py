@@ -1,0 +1,62 @@
+"""Rules of the house that no type checker sees."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SLOW = {"numpy", "scipy", "sqlite_utils", "paho", "bleak", "bumble", "fastapi", "sqlalchemy", "wfdb", "amqtt", "pandas"}
+
+
+@pytest.mark.parametrize("arguments", ["--help", "measure --help", "tech --help", "hub --help", "sim --help"])
+def test_help_starts_fast_because_it_loads_nothing_slow(arguments: str) -> None:
+    code = "import sys; sys.argv[1:] = %r; from zhenbao.cli import main\ntry:\n main()\nexcept SystemExit: pass\n"
+    code += "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules}))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code % arguments.split()], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    (loaded,) = re.findall(r"^LOADED (.*)$", ended.stdout, re.MULTILINE)
+    assert SLOW & set(loaded.split()) == set()
+
+
+def test_every_driver_has_an_entry_point_that_loads_and_names_itself() -> None:
+    found = entry_points(group="zhenbao.drivers")
+    assert {e.name for e in found} == {"bp-gatt", "glucose-gatt", "ecg-front-end", "spirometer-front-end"}
+    assert all(e.load().name == e.name for e in found)
+
+
+def test_no_file_of_the_package_can_be_run_by_its_path() -> None:
+    """``python zhenbao/x.py`` would put a folder named ``signal`` before Python's own module."""
+    runnable = [
+        path.name
+        for path in (ROOT / "zhenbao").rglob("*.py")
+        if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    ]
+    assert set(runnable) <= {"__main__.py", "vendor.py"}
+
+
+def test_no_file_is_long_and_none_is_a_drawer() -> None:
+    files = list((ROOT / "zhenbao").rglob("*.py"))
+    assert [p.name for p in files if len(p.read_text(encoding="utf-8").splitlines()) > 600] == []
+    assert [p for p in files if p.stem in {"utils", "util", "helpers", "common", "misc", "manager"}] == []
+
+
+def test_only_synthetic_resident_numbers_lie_in_the_repository() -> None:
+    """Numbers of real areas may not even look real: the standard's printed sample is the one exception."""
+    known_samples = {"11010519491231002X", "440524188001010014", "340524198001010013", "65232700110"}
+    number = re.compile(
+        r"(?<![0-9A-Fa-f])[1-9]\d{5}(?:18|19|20)\d{2}(?:0\d|1[0-2])(?:[0-2]\d|3[01])\d{3}[0-9Xx](?![0-9A-Fa-f])"
+    )
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    texts = {".py", ".md", ".toml", ".csv", ".json", ".html", ".sql"}
+    for name in listed:
+        path = ROOT / name
+        if path.suffix in texts and path.is_file():
+            for found in number.findall(path.read_text(encoding="utf-8")):
+                assert found.startswith("999999") or found in known_samples, f"{name}: a resident number of a real area"
