@@ -1,13 +1,13 @@
 # make demo   the whole story on this machine, with simulated devices
 # make test   all tests (as root it installs the Debian packages that some need; otherwise those skip and say so)
 # make check  format, lint, types, layers, fast tests: under a minute, before every push
-# make validate / make bench   accuracy on public recordings where they lie / speed as ratios in one run
+# make validate  accuracy on public recordings, where they lie
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format validate bench clean
+.PHONY: demo test check format validate clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt package.json package-lock.json zhenbao/hub/web/vendor.py
@@ -37,9 +37,6 @@ format: $(READY)
 
 validate: $(READY)
 	@$(BIN)/python tests/validation/ecg_qrs.py
-
-bench: $(READY)
-	@$(BIN)/python tests/benchmarks/run.py
 
 clean:
 	@rm -rf .venv node_modules zhenbao/hub/web/vendor build dist *.egg-info

@@ -47,11 +47,11 @@ class Screen:
         for finding in findings:
             rule = rules.rule(finding.rule_id)
             label, action = rule.label(self.words.language), rule.action(self.words.language)
+            urgency = self.words(f"urgency.{finding.urgency}")
             if finding.status == "undetermined":
                 asked = self.words("agent.list_separator").join(self.words(f"context.{n}") for n in finding.needs)
-                self.say("agent.undetermined", label=label, rule=finding.rule_id, asked=asked)
+                self.say("agent.undetermined", label=label, urgency=urgency, rule=finding.rule_id, asked=asked)
             else:
-                urgency = self.words(f"urgency.{finding.urgency}")
                 self.say("agent.finding", mark=finding.urgency.mark, urgency=urgency, label=label, rule=finding.rule_id)
                 if action and action != "-":
                     self.say("agent.action", action=action)

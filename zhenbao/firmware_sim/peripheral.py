@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,7 @@ class _OnlyInPairingMode(PairingDelegate):  # type: ignore[misc]  # bumble has n
         return self._allowed()
 
 
-class Peripheral:
+class Peripheral(ABC):
     """One meter. Made anywhere; lives in the event loop that calls `power_on`, and is used from that loop.
 
     Args:
@@ -94,17 +95,17 @@ class Peripheral:
         """How many hosts hold a bond."""
         return len(self._bonds.all_keys)
 
+    @abstractmethod
     def wants_to_advertise(self) -> bool:
         """Whether the meter would show itself now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def services(self) -> list[gatt.Service]:
         """The meter's own services; called once, at power-on."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def serve(self, connection: Connection) -> None:
         """Send what waits, as far as the host may have it now. Called whenever something has changed."""
-        raise NotImplementedError
 
     async def power_on(self, link: LocalLink) -> None:
         """Join the air."""

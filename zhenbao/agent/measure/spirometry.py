@@ -273,7 +273,7 @@ def _say_result(kit: Kit, observation: Observation) -> None:
         kit.screen.say(
             "agent.spirometry_class",
             pattern=words(f"spirometry_class.{analysis.interpretation.cn5_class}"),
-            severity=f"({words(f'spirometry_severity.{severity}')})" if severity else "",
+            severity=words("agent.severity", severity=words(f"spirometry_severity.{severity}")) if severity else "",
             equation=words(f"equation.{analysis.equation}"),
         )
     for limit in analysis.limits:
