@@ -16,7 +16,7 @@ from zhenbao.firmware_sim.glucose_meter import GlucoseMeter
 
 CUFF = "F0:00:00:00:18:10"
 METER = "F0:00:00:00:18:08"
-AT = datetime(2026, 11, 22, 10, 30)  # noqa: DTZ001 - a meter's clock has no zone
+AT = datetime(2026, 11, 22, 10, 30)
 # 1e: time 2, pulse 4, user 8, status 10 | 128 | 82 | 97 | 2026-11-22 10:30:00 | 71 | user 1 | status 0
 FRAME = bytes.fromhex("1e 8000 5200 6100 ea070b160a1e00 4700 01 0000")
 DEADLINE_S = 10.0

@@ -15,7 +15,7 @@ from zhenbao.firmware_sim.bluetooth import SimulatedAir
 from zhenbao.firmware_sim.glucose_meter import GlucoseFaults, GlucoseMeter, GlucoseRecord
 from zhenbao.firmware_sim.layouts import Meal, SensorStatus
 
-MORNING = datetime(2026, 11, 22, 7, 5)  # noqa: DTZ001 - a meter's clock has no zone
+MORNING = datetime(2026, 11, 22, 7, 5)
 DEADLINE_S = 10.0
 
 
@@ -130,7 +130,7 @@ async def test_contexts_come_with_their_measurements(paired) -> None:
     meter = GlucoseMeter(clock=FixedClock())
     host = await (await paired(meter)).subscribe()
     record = meter.test_blood(9.4, Meal.AFTER)
-    assert record.base_time == datetime(2026, 11, 22, 10, 30)  # noqa: DTZ001
+    assert record.base_time == datetime(2026, 11, 22, 10, 30)
     assert await host.ask("01 01") == ([1], bytes.fromhex("06 00 01 01"))
     assert bytes(host.contexts.get_nowait()) == bytes.fromhex("02 0100 02")
 

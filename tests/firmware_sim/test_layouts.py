@@ -7,7 +7,7 @@ import pytest
 from zhenbao.firmware_sim import layouts
 from zhenbao.firmware_sim.layouts import NAN, Meal, SampleLocation, SampleType, SensorStatus, Sfloat
 
-MORNING = datetime(2024, 7, 6, 15, 17, 17)  # noqa: DTZ001 - a meter's clock has no zone
+MORNING = datetime(2024, 7, 6, 15, 17, 17)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_glucose_context() -> None:
 
 def test_current_time() -> None:
     # Sunday 2026-11-22 10:30:05.5: day 7, 128/256 s, no reason
-    at = datetime(2026, 11, 22, 10, 30, 5, 500_000)  # noqa: DTZ001
+    at = datetime(2026, 11, 22, 10, 30, 5, 500_000)
     assert layouts.current_time(at) == bytes.fromhex("ea07 0b 16 0a 1e 05 07 80 00")
 
 

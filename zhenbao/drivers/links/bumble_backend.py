@@ -103,6 +103,7 @@ def client_class(host: BumbleHost, *, may_pair: bool) -> type[BaseBleakClient]:
             self._connection: Any = None
             self._peer: Any = None
             self._subscribers: dict[int, Callable[[bytes], None]] = {}
+            self._ended = asyncio.Event()
 
         @property
         def name(self) -> str:
@@ -127,6 +128,7 @@ def client_class(host: BumbleHost, *, may_pair: bool) -> type[BaseBleakClient]:
                 raise BleakDeviceNotFoundError(self.address, f"{self.address} did not answer") from error
             except BaseBumbleError as error:
                 raise BleakError(f"connecting failed: {error}") from error
+            self._ended.clear()
             self._connection.on(self._connection.EVENT_DISCONNECTION, self._gone)
             self._peer = Peer(self._connection)
             try:
@@ -210,6 +212,7 @@ def client_class(host: BumbleHost, *, may_pair: bool) -> type[BaseBleakClient]:
         def _gone(self, _reason: int) -> None:
             if self._connection is None:
                 return
+            self._ended.set()
             self._connection = self._peer = None
             self.services = None
             self._subscribers.clear()
@@ -266,15 +269,22 @@ def client_class(host: BumbleHost, *, may_pair: bool) -> type[BaseBleakClient]:
             return await self._while_connected(operation)
 
         async def _while_connected(self, operation: Callable[[], Awaitable[_T]]) -> _T:
+            """Run an operation; it ends with the link.
+
+            bumble cancels only the request that is under way when the link goes: one about to be sent would wait
+            30 s for an answer that cannot come, and a doctor with it.
+            """
             self._link()
+            running = asyncio.ensure_future(_bumble(operation()))
+            gone = asyncio.ensure_future(self._ended.wait())
             try:
-                return await _bumble(operation())
-            except asyncio.CancelledError:
-                # bumble cancels what is under way when the link goes; that is not our own task being cancelled.
-                task = asyncio.current_task()
-                if self._connection is None and task is not None and not task.cancelling():
-                    raise BleakError("disconnected") from None
-                raise
+                await asyncio.wait({running, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if running.done() and not running.cancelled():
+                    return running.result()
+                raise BleakError("disconnected")
+            finally:
+                gone.cancel()
+                running.cancel()
 
     return BumbleClient
 
