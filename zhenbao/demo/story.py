@@ -36,7 +36,7 @@ WAIT_FACTOR = 120.0
 RECORDING_SPEED = 15.0
 UPLINK_BYTES_PER_S = 250_000
 """A weak uplink, so that the broker's restart falls into the middle of the traffic."""
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 FRONT_END_CONFIG = """\
 mains_hz = 50
 ecg_rate_hz = 500
