@@ -133,11 +133,13 @@ def patient_find(
 
 
 def _say_patient(screen: Screen, key: str, patient: Patient, now_ms: int) -> None:
+    from zhenbao.agent.visit import age_text
+
     screen.say(
         key,
         name=patient.name,
         sex=screen.words(f"sex.{patient.sex}"),
-        age=age_years(patient.birth_date, now_ms) if patient.birth_date else screen.words("agent.age_unknown"),
+        age=age_text(screen.words, age_years(patient.birth_date, now_ms) if patient.birth_date else None),
         tail=patient.tail or screen.words("agent.temporary"),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from zhenbao import rules
 from zhenbao.agent.screen import Screen
 from zhenbao.agent.settings import KitSettings
+from zhenbao.agent.visit import age_text
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.patient import Patient
 from zhenbao.model.time import age_years, local_text
@@ -54,13 +55,13 @@ def raise_alarm(
     for finding in red:
         if (action := rules.rule(finding.rule_id).action(words.language)) not in ("", "-"):
             screen.say("agent.action", action=action)
-    years = age_years(patient.birth_date, now_ms) if patient.birth_date else "?"
+    years = age_years(patient.birth_date, now_ms) if patient.birth_date else None
     sms = words(
         "agent.alarm_sms",
         kit=settings.kit_id,
         village=settings.village,
         sex=words(f"sex.{patient.sex}"),
-        age=years,
+        age=age_text(words, years),
         label=joined,
         time=local_text(now_ms),
     )

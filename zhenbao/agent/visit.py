@@ -12,6 +12,7 @@ from zhenbao.model.identity import Sex, parse_resident_number
 from zhenbao.model.ids import uuid7
 from zhenbao.model.patient import Encounter, Patient
 from zhenbao.model.time import Clock, age_years, local_time
+from zhenbao.words import Words
 
 if TYPE_CHECKING:
     from zhenbao.agent.screen import Screen
@@ -141,12 +142,17 @@ def kept_context(context: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in context.items() if key not in ("sex", "adult", "pregnant", "known_diabetes")}
 
 
+def age_text(words: Words, years: int | None) -> str:
+    """An age as people read it."""
+    return words("agent.age_unknown") if years is None else words("agent.years", age=years)
+
+
 def show_identity(screen: Screen, patient: Patient, now_ms: int) -> None:
     """Name, sex, age and the number's tail, before every measurement."""
-    years = age_years(patient.birth_date, now_ms) if patient.birth_date else screen.words("agent.age_unknown")
+    years = age_years(patient.birth_date, now_ms) if patient.birth_date else None
     sex = screen.words(f"sex.{patient.sex}")
     tail = patient.tail or screen.words("agent.temporary")
-    screen.say("agent.identity", name=patient.name, sex=sex, age=years, tail=tail)
+    screen.say("agent.identity", name=patient.name, sex=sex, age=age_text(screen.words, years), tail=tail)
     screen.event("identity", sex=patient.sex, age=years, tail=patient.tail, temporary=patient.temporary)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from zhenbao import rules
 from zhenbao.agent.capture import Journal, only_measurement, values_of
 from zhenbao.agent.kit import Kit
-from zhenbao.agent.measure.front_end import Taken, take
+from zhenbao.agent.measure.front_end import Taken, front_end_port, take
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.protocols import protocol
 from zhenbao.agent.recovery import close_orphans
@@ -44,7 +44,7 @@ async def measure_ecg(kit: Kit, visit: Visit) -> None:
     assert zhenbao.signal.ecg
     with only_measurement(kit.home):
         close_orphans(kit, keep_encounter=visit.encounter.id)
-        async with open_serial(kit.settings.front_end_port) as link:
+        async with open_serial(front_end_port(kit)) as link:
             told: frozenset[str] = frozenset()
             for code, key in (("ecg", "twelve_lead_s"), ("ecg-rhythm", "rhythm_strip_s")):
                 seconds = protocol("ecg")[key]

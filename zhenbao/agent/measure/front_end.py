@@ -10,7 +10,7 @@ from zhenbao.agent.capture import Journal
 from zhenbao.agent.kit import Kit
 from zhenbao.drivers.frontend.messages import EcgSamples, End, FlowSamples, StreamHead
 from zhenbao.drivers.frontend.tracker import Gap
-from zhenbao.model.errors import DeviceError
+from zhenbao.model.errors import DeviceError, InputError
 
 UNWRITTEN = 5
 """Frames that a crash may cost: a quarter of a second of ECG."""
@@ -30,6 +30,17 @@ class Taken:
     """Monotonic time at which the last sample arrived."""
     error: DeviceError | None = None
     """What ended it early."""
+
+
+def front_end_port(kit: Kit) -> str:
+    """Where the front-end is.
+
+    Raises:
+        InputError: ``front-end-unset``, the technician has not said.
+    """
+    if not kit.settings.front_end_port:
+        raise InputError("front-end-unset")
+    return kit.settings.front_end_port
 
 
 async def take(kit: Kit, events: AsyncGenerator[Event, None], journal: Journal) -> Taken:

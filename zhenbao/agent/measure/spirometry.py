@@ -9,7 +9,7 @@ from uuid import UUID
 
 from zhenbao.agent.capture import Journal, all_values, only_measurement
 from zhenbao.agent.kit import Kit
-from zhenbao.agent.measure.front_end import take
+from zhenbao.agent.measure.front_end import front_end_port, take
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.protocols import protocol
 from zhenbao.agent.recovery import close_orphans
@@ -74,7 +74,7 @@ async def measure_spirometry(kit: Kit, visit: Visit) -> None:
         last_sample_s = kit.clock.monotonic_s()
         age = _age(visit.patient, kit.clock.now_ms())
         blows = analysed(recorded, age)
-        async with open_serial(kit.settings.front_end_port) as link:
+        async with open_serial(front_end_port(kit)) as link:
             front_end = FrontEndSpirometer()
             while len(blows) < numbers["most_blows"] and (not blows or grade_session(blows, age).more_blows):
                 if blows:
