@@ -59,7 +59,6 @@ class Story:
     recording_speed: float = RECORDING_SPEED
     ecg_source: str = ""
     refused_number: str = ""
-    technician: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     alarms: list[Event] = field(default_factory=list)
     observations: list[dict[str, Any]] = field(default_factory=list)
@@ -301,11 +300,21 @@ def _account(stage: Stage) -> dict[str, int]:
     """What the kit posted against what the hub holds, item by item."""
     sent = next(e for e in stage.kit.run("queue") if e["event"] == "queue")
     held = stage.hub.store.received_from(KIT_ID)
+    with stage.hub.store.reading() as connection:
+        # By content and not by id: a reading that came under two ids would be stored twice all the same.
+        readings = [
+            (reading.encounter_id, reading.code, reading.effective_ms, reading.device_key)
+            for shown in SHOWN
+            for row in stage.hub.worklist.rows(shown=shown)
+            for reading, _ in records.observations_of(connection, row.item.encounter_id)
+        ]
+    kept = {(o["encounter_id"], o["code"], o["effective_ms"]) for o in stage.story.observations}
+    there = {(str(encounter_id), code, effective_ms) for encounter_id, code, effective_ms, _ in readings}
     return {
         "sent": sent["posted"],
         "receipted": sent["delivered"],
-        "lost": sent["posted"] - len(set(held)),
-        "duplicated": len(held) - len(set(held)),
+        "lost": sent["posted"] - len(set(held)) + len(kept - there),
+        "duplicated": len(held) - len(set(held)) + len(readings) - len(set(readings)),
         "retransmitted": stage.hub.counters.duplicates,
     }
 
