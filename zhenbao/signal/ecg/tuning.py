@@ -84,5 +84,15 @@ class Tuning:
     """locally means this far to both sides."""
     interval_range_s: tuple[float, float] = (0.24, 2.4)
 
+    peak_reach_s: float = 0.08
+    """The R peak lies this near to the envelope's maximum: there the mean over"""
+    peak_narrow_s: float = 0.02
+    """this differs most from the mean over"""
+    peak_wide_s: float = 0.16
+    peak_upward: float = 1.2
+    """An upward deflection counts as this much larger than a downward one,"""
+    peak_spread_s: float = 0.2
+    """and one away from the centre as smaller (standard deviation of a Gaussian)."""
+
 
 TUNING = Tuning()
