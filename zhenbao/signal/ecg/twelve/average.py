@@ -258,6 +258,10 @@ def spike(beat: Floats) -> int | None:
     others = np.delete(size, slice(max(0, top - 12), top + 13))
     if size[top] < max(table["spike_mv"], table["spike_over_qrs"] * float(others.max(initial=0.0))):
         return None
+    power = (np.diff(beat, axis=1) ** 2).sum(axis=0)
+    before, after = power[first + top - 50 : first + top - 10].sum(), power[first + top + 10 : AT + 200].sum()
+    if before > table["spike_before_share"] * after:  # a sharp wave within a QRS
+        return None
     return first + top
 
 

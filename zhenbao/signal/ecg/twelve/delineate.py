@@ -190,7 +190,7 @@ def _foot(wave: Floats, top: int, reach: int) -> float | None:
 
 
 def t_end(beat: Floats, noise_mv: float, qrs_onset: int, j: int, rr_ms: float) -> int | None:
-    """End of T: the tangent at its last steep flank meets the baseline, on the leads' first principal component.
+    """End of T: the tangent at the last steep fall of all leads' size together meets the level that follows.
 
     Args:
         beat: ``[leads, ms]`` in mV, no NaN, 0 at QRS onset.
@@ -200,22 +200,25 @@ def t_end(beat: Floats, noise_mv: float, qrs_onset: int, j: int, rr_ms: float) -
         rr_ms: the interval that follows, which bounds the search.
     """
     table = criteria()
-    smoothed = smooth(beat, 25)
+    size = np.sqrt(np.maximum((smooth(beat, 25) ** 2).mean(axis=0) - noise_mv**2, 0))
     first = j + 50
     latest = min(table["t_top_share"] * rr_ms, table["t_top_ms"] * (rr_ms / 1000) ** (1 / 3))
     last = min(beat.shape[1] - 60, qrs_onset + round(latest))
     if last - first < 40:
         return None
-    vectors, _, _ = np.linalg.svd(smoothed[:, first:last], full_matrices=False)
-    wave = vectors[:, 0] @ smoothed
-    region = wave[first:last]
-    top = int(np.argmax(np.abs(region)))
-    height = abs(float(region[top])) / np.sqrt(len(beat))
-    if height < max(table["t_height_mv"], table["t_over_noise"] * noise_mv):
+    part = size[first:last]
+    inner = np.flatnonzero((part[1:-1] >= part[:-2]) & (part[1:-1] > part[2:])) + 1
+    tops = [*([0] if part[0] > part[1] else []), *inner.tolist()]
+    highest = max((float(part[top]) for top in tops), default=0.0)
+    if highest < max(table["t_height_mv"], table["t_over_noise"] * noise_mv):
         return None
-    wave = wave * np.sign(region[top])
-    at = first + top
-    end = _foot(wave, at, min(round(0.45 * rr_ms), 260, beat.shape[1] - 1 - at))
-    if end is None:
+    top = tops[int(np.argmax(part[tops]))]
+    for later in [other for other in tops if other > top and part[other] >= table["t_last_share"] * highest]:
+        if part[later] - part[top:later].min() >= table["t_last_rise"] * highest:
+            top = later
+    reach = min(round(0.45 * rr_ms), 260, beat.shape[1] - 1 - first - top)
+    falls = float(size[first + top : first + top + reach + 1].min())
+    end = _foot(size, first + top, reach)
+    if end is None or falls > table["t_valley_share"] * part[top] or end - qrs_onset > table["qt_share"] * rr_ms:
         return None
     return round(end + table["tangent_extra_ms"])

@@ -234,6 +234,9 @@ def _waves(found: _Average, rr_ms: float | None) -> Waves:
     t_end = delineate.t_end(found.beat, _noise_mv(found, 25, slice(j + 60, j + 360)), on, j, rr)
     last_t = round((t_end if t_end is not None else on + 0.45 * rr) - rr)
     p = delineate.p_wave(found.beat, _noise_mv(found, 19, slice(max(0, on - 260), on - 30)), on, last_t)
+    if p is None and t_end is not None and rr < criteria()["merged_rr_ms"]:
+        corrected = (t_end - on) / (rr / 1000) ** (1 / 3)
+        t_end = None if corrected > criteria()["merged_qtc_ms"] else t_end  # P hides in what looks like a long T
     return Waves(on, j, None if p is None else p[0], None if p is None else p[1], t_end)
 
 
