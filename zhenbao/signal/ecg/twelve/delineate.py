@@ -164,7 +164,7 @@ def _p_limits(wave: Floats, near: int, qrs_onset: int, height: float) -> tuple[i
     offset = _foot(wave, top, min(110, qrs_onset - top))
     if onset is None or offset is None:
         return None
-    extra = criteria()["tangent_extra_ms"]
+    extra = criteria()["p_extra_ms"]
     start, stop = round(len(wave) - 1 - onset - extra), round(min(offset + extra, qrs_onset))
     return (start, stop) if 30 <= stop - start <= 220 else None
 
@@ -221,4 +221,4 @@ def t_end(beat: Floats, noise_mv: float, qrs_onset: int, j: int, rr_ms: float) -
     end = _foot(size, first + top, reach)
     if end is None or falls > table["t_valley_share"] * part[top] or end - qrs_onset > table["qt_share"] * rr_ms:
         return None
-    return round(end + table["tangent_extra_ms"])
+    return round(end + table["t_extra_ms"])

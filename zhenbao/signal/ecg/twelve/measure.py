@@ -66,7 +66,7 @@ def measure_twelve(
         raise ValueError(f"{len(classes)} classes for {np.asarray(beats).size} beats")
     if len(at) != len(classes):
         classes = ("?",) * len(at)
-    names, samples = _with_derived(names, samples)
+    names, samples = _with_derived(names, np.where(np.isfinite(samples), samples, np.nan))
     filter_limits = _filter_limits(highpass_hz, zero_phase)
     standing = () if set(LEADS) <= set(names) else ("fewer-leads",)
     found = _average(names, samples, fs_hz, at, classes)
