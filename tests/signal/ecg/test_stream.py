@@ -72,6 +72,12 @@ def test_beats_come_within_the_latency(make_ecg: Callable[..., Signal]) -> None:
     assert max(late) <= stream.latency_s + chunk / fs_hz
 
 
+@pytest.mark.parametrize("fs_hz", [100, 128, 130, 200, 250, 257, 360, 500, 1000])
+@pytest.mark.parametrize("leads", [1, 12])
+def test_a_clear_beat_is_told_within_four_tenths_of_a_second(fs_hz: float, leads: int) -> None:
+    assert QrsStream(fs_hz, leads).latency_s <= 0.4
+
+
 def test_short_and_empty_streams(make_ecg: Callable[..., Signal]) -> None:
     assert QrsStream(500).flush() == []
     stream = QrsStream(500)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zhenbao.signal.ecg.candidates import Bins, Candidates, Ints
 from zhenbao.signal.ecg.envelope import Floats
@@ -19,7 +20,7 @@ class Levels:
     noise: Floats
     interval_s: Floats
 
-    def of(self, part: slice) -> Levels:
+    def pick(self, part: slice | NDArray[np.bool_]) -> Levels:
         return Levels(self.beat[part], self.noise[part], self.interval_s[part])
 
 

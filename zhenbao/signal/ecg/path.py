@@ -3,99 +3,166 @@
 Each candidate has a gain (how much it looks like a beat here), each interval a cost (how little it fits the rhythm).
 The best row as a whole is found by dynamic programming, so a weak beat in a long silence, or a tall T wave right after
 a beat, is judged with what comes before and after, and no separate search-back or blanking rule is needed.
+
+Most of a recording needs no search: where clear beats follow each other at intervals that cost nothing and no rival
+lies between, they are the best row. Only the stretches between such beats are searched.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from zhenbao.signal.ecg.candidates import Candidates
+from zhenbao.signal.ecg.candidates import Candidates, Ints
 from zhenbao.signal.ecg.envelope import Floats
 from zhenbao.signal.ecg.levels import Levels
 from zhenbao.signal.ecg.tuning import Tuning
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of beats and how well it explains the candidates."""
-
-    beats: list[int]
-    """Indices of the candidates that are beats, ascending."""
-    worth: list[float]
-    """What each adds to the row: its gain less the cost of the interval before it."""
-
-
-def best_row(found: Candidates, t: Floats, levels: Levels, tuning: Tuning, *, anchored: bool = False) -> Row:
-    """The row with the largest sum of worth.
+def best_row(found: Candidates, t: Floats, levels: Levels, tuning: Tuning) -> Ints:
+    """Indices of the candidates that are beats, ascending: the row with the largest sum of gains less costs.
 
     Args:
         found: the candidates.
         t: their times in seconds.
         levels: what is normal at each.
         tuning: the numbers.
-        anchored: the first candidate is a beat already; the row starts with it.
     """
-    count = len(found)
-    if not count:
-        return Row([], [])
-    gains = _gains(found, levels, tuning)
-    times, sharp, expected = t.tolist(), found.sharp.tolist(), levels.interval_s.tolist()
-    early_below, early_cost = tuning.early_below, tuning.early_cost
-    late_above, late_cost, late_most = tuning.late_above, tuning.late_cost, tuning.late_most
-    shortest, t_wave_s, t_ratio, t_cost = tuning.shortest_s, tuning.t_wave_s, tuning.t_wave_ratio, tuning.t_wave_cost
-
-    best = [0.0] * count
-    came_from = [-1] * count
-    best_far, best_far_at, oldest_near = float("-inf"), -1, 0
-    for i in range(count):
-        now, interval = times[i], expected[i]
-        horizon = max(1.2, (late_above + late_most / late_cost) * interval)
-        while oldest_near < i and now - times[oldest_near] > horizon:
-            if best[oldest_near] > best_far:
-                best_far, best_far_at = best[oldest_near], oldest_near
-            oldest_near += 1
-        if best_far_at >= 0:
-            value, previous = best_far - late_most, best_far_at
-        elif anchored and i:
-            value, previous = float("-inf"), 0
-        else:
-            value, previous = -min(late_most, late_cost * max(0.0, now / interval - late_above)), -1
-        for j in range(oldest_near, i):
-            interval_s = now - times[j]
-            if interval_s < shortest:
-                break
-            fraction = interval_s / interval
-            through = best[j]
-            if fraction < early_below:
-                through -= early_cost * (early_below - fraction)
-            elif fraction > late_above:
-                through -= min(late_most, late_cost * (fraction - late_above))
-            if interval_s < t_wave_s and sharp[i] < t_ratio * sharp[j]:
-                through -= t_cost
-            if through > value:
-                value, previous = through, j
-        best[i], came_from[i] = value + gains[i], previous
-
-    end = times[-1]
-    last = max(
-        range(count),
-        key=lambda i: best[i] - min(late_most, late_cost * max(0.0, (end - times[i]) / expected[i] - late_above)),
-    )
-    row = []
-    while last >= 0:
-        row.append(last)
-        last = came_from[last]
-    row.reverse()
-    sums = [best[i] for i in row]
-    return Row(row, [b - a for a, b in zip([0.0, *sums], sums, strict=False)])
+    if not len(found):
+        return np.empty(0, np.int64)
+    gains = gains_of(found, levels, tuning)
+    clear = np.flatnonzero(gains >= tuning.clear_gain)
+    if len(clear) < 4:
+        return np.array(Search(found, t, levels, gains, tuning).best(0, len(found) - 1), np.int64)
+    good = _good_intervals(found, t, levels, gains, clear, tuning)
+    settled = good.copy()
+    settled[1:] &= good[:-1]
+    settled[:-1] &= good[1:]
+    search = Search(found, t, levels, gains, tuning)
+    pieces: list[Ints] = []
+    edges = np.flatnonzero(np.diff(settled.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    before = -1
+    for start, stop in edges.tolist():
+        first, last = int(clear[start]), int(clear[stop])
+        between = search.best(max(before, 0), first, from_beat=before >= 0, to_beat=True)
+        pieces.append(np.array(between[1 if before >= 0 else 0 : -1], np.int64))
+        pieces.append(clear[start : stop + 1])
+        before = last
+    rest = search.best(max(before, 0), len(found) - 1, from_beat=before >= 0)
+    pieces.append(np.array(rest[1 if before >= 0 else 0 :], np.int64))
+    return np.concatenate(pieces)
 
 
-def _gains(found: Candidates, levels: Levels, tuning: Tuning) -> list[float]:
+def gains_of(found: Candidates, levels: Levels, tuning: Tuning) -> Floats:
+    """How much each candidate looks like a beat, in nats."""
     relative = found.height / levels.beat
     noise = np.clip(levels.noise / levels.beat, tuning.noise_least, tuning.noise_most)
     even = noise + tuning.threshold * (1 - noise)
     gains = tuning.steepness * np.log(np.maximum(relative, 1e-9) / even)
-    listed: list[float] = np.clip(gains, tuning.gain_least, tuning.gain_most).tolist()
-    return listed
+    clipped: Floats = np.clip(gains, tuning.gain_least, tuning.gain_most)
+    return clipped
+
+
+def worth_of(beats: Ints, found: Candidates, t: Floats, levels: Levels, tuning: Tuning) -> Floats:
+    """What each beat of a row adds to it: its gain less the cost of the interval before it."""
+    worth = gains_of(found, levels, tuning)[beats]
+    interval = np.diff(t[beats])
+    fraction = interval / levels.interval_s[beats[1:]]
+    cost = np.where(
+        fraction < tuning.early_below,
+        tuning.early_cost * (tuning.early_below - fraction),
+        np.clip(tuning.late_cost * (fraction - tuning.late_above), 0.0, tuning.late_most),
+    )
+    dull = found.sharp[beats[1:]] < tuning.t_wave_ratio * found.sharp[beats[:-1]]
+    worth[1:] -= cost + tuning.t_wave_cost * (dull & (interval < tuning.t_wave_s))
+    return worth
+
+
+def _good_intervals(
+    found: Candidates, t: Floats, levels: Levels, gains: Floats, clear: Ints, tuning: Tuning
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """For each pair of neighbours among the clear ones: their interval costs nothing, and no rival is between."""
+    interval = np.diff(t[clear])
+    fraction = interval / levels.interval_s[clear[1:]]
+    rivals = np.concatenate([[0], np.cumsum(gains > 0)])
+    alone = rivals[clear[1:]] - rivals[clear[:-1]] == 1
+    dull = found.sharp[clear[1:]] < tuning.t_wave_ratio * found.sharp[clear[:-1]]
+    good: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
+        alone
+        & (fraction >= tuning.early_below)
+        & (fraction <= tuning.late_above)
+        & (interval >= tuning.shortest_s)
+        & ~(dull & (interval < tuning.t_wave_s))
+    )
+    return good
+
+
+class Search:
+    """Dynamic programming over a stretch of the candidates."""
+
+    def __init__(self, found: Candidates, t: Floats, levels: Levels, gains: Floats, tuning: Tuning) -> None:
+        self._times: list[float] = t.tolist()
+        self._sharp: list[float] = found.sharp.tolist()
+        self._expected: list[float] = levels.interval_s.tolist()
+        self._gains: list[float] = gains.tolist()
+        self._tuning = tuning
+
+    def best(self, first: int, last: int, *, from_beat: bool = False, to_beat: bool = False) -> list[int]:
+        """The best row among candidates ``first`` to ``last``; these are beats themselves where it says so."""
+        if from_beat and to_beat and last <= first + 1:
+            return [first, last] if last > first else [first]
+        tuning = self._tuning
+        times, sharp, expected, gains = self._times, self._sharp, self._expected, self._gains
+        early_below, early_cost = tuning.early_below, tuning.early_cost
+        late_above, late_cost, late_most = tuning.late_above, tuning.late_cost, tuning.late_most
+        shortest, t_wave_s = tuning.shortest_s, tuning.t_wave_s
+        t_ratio, t_cost = tuning.t_wave_ratio, tuning.t_wave_cost
+        impossible = float("-inf")
+        best: list[float] = []
+        came_from: list[int] = []
+        best_far, best_far_at, oldest_near = impossible, -1, first
+        for i in range(first, last + 1):
+            now, interval = times[i], expected[i]
+            horizon = now - max(1.2, (late_above + late_most / late_cost) * interval)
+            while oldest_near < i and times[oldest_near] < horizon:
+                if best[oldest_near - first] > best_far:
+                    best_far, best_far_at = best[oldest_near - first], oldest_near
+                oldest_near += 1
+            if best_far_at >= 0:
+                value, previous = best_far - late_most, best_far_at
+            elif from_beat:
+                value, previous = (0.0, -1) if i == first else (impossible, first)
+            else:
+                late = late_cost * (now / interval - late_above)
+                value, previous = -(late_most if late > late_most else late if late > 0.0 else 0.0), -1
+            limit = now - shortest
+            for j in range(oldest_near, i):
+                then = times[j]
+                if then > limit:
+                    break
+                fraction = (now - then) / interval
+                through = best[j - first]
+                if fraction < early_below:
+                    through -= early_cost * (early_below - fraction)
+                elif fraction > late_above:
+                    late = late_cost * (fraction - late_above)
+                    through -= late if late < late_most else late_most
+                if now - then < t_wave_s and sharp[i] < t_ratio * sharp[j]:
+                    through -= t_cost
+                if through > value:
+                    value, previous = through, j
+            best.append(value + gains[i])
+            came_from.append(previous)
+        at = last
+        if not to_beat:
+            end, most = times[-1], impossible
+            for i in range(last, first - 1, -1):
+                late = late_cost * ((end - times[i]) / expected[i] - late_above)
+                value = best[i - first] - (late_most if late > late_most else late if late > 0.0 else 0.0)
+                if value > most:
+                    most, at = value, i
+        row = []
+        while at >= 0:
+            row.append(at)
+            at = came_from[at - first]
+        row.reverse()
+        return row

@@ -13,7 +13,7 @@ from zhenbao.signal.ecg.choose import choose_beats
 from zhenbao.signal.ecg.envelope import Envelope, Floats
 from zhenbao.signal.ecg.locate import Locator
 
-_BLOCK_S = 60.0
+_BLOCK_S = 240.0
 _LOWEST_RATE_HZ = 20.0
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 from numpy.typing import ArrayLike
 
-from zhenbao.signal.ecg.candidates import NO_BINS, NONE, Bins, CandidateFinder, Candidates
-from zhenbao.signal.ecg.choose import choose_beats
+from zhenbao.signal.ecg.causal import CausalChooser
 from zhenbao.signal.ecg.envelope import Envelope
 from zhenbao.signal.ecg.locate import Locator
 from zhenbao.signal.ecg.qrs import as_leads, check_rate
+from zhenbao.signal.ecg.tuning import TUNING
 
-_HOP_S = 0.2
-_WAIT_S = 0.5
-_WARM_UP_S = 3.0
-_MEMORY_S = 12.0
-_BINS = 75
+_HOP_S = 0.06
+_MEMORY_S = 3.0
 
 
 class QrsStream:
@@ -27,9 +22,9 @@ class QrsStream:
         fs_hz: sampling rate, as for :func:`detect_qrs`.
         leads: rows of each chunk; with 1 a chunk may be one-dimensional.
 
-    The last seconds are judged anew at every hop with the same rules as a whole recording, and a beat is told once it
-    is old enough that what follows would rarely change it. What was told is never taken back, so a few beats in a
-    thousand differ from :func:`detect_qrs`, which knows the future. Memory does not grow with the recording.
+    Gains, costs and levels are those of a whole recording, but learned from what came before. A clear beat is told at
+    once, a doubtful one when what follows has decided about it, never later than 1.2 s after it. What was told is never
+    taken back. Memory does not grow with the recording.
 
     Raises:
         ValueError: no such rate, or a chunk with another number of leads.
@@ -41,91 +36,72 @@ class QrsStream:
             raise ValueError(f"{leads} leads")
         self._fs_hz, self._leads = fs_hz, leads
         self._envelope = Envelope(fs_hz, leads)
-        self._finder = CandidateFinder(self._envelope.rate_hz)
+        self._chooser = CausalChooser(self._envelope.rate_hz)
         self._locator = Locator(fs_hz)
         step = self._envelope.step
         self._hop = max(1, round(_HOP_S * self._envelope.rate_hz)) * step
-        self._raw = np.empty((leads, 0))
+        self._keep = max(round(_MEMORY_S * fs_hz), 2 * self._hop)
+        self._raw = np.empty((leads, 4 * self._keep))
         self._raw_start = 0
+        """Index since the start of the recording of the first column."""
+        self._filled = 0
         self._taken = 0
-        self._found = NONE
-        self._bins = NO_BINS
-        self._told: deque[int] = deque()
         self._last_peak = -1
 
     @property
     def latency_s(self) -> float:
-        """A clear beat is told at most this long after its R peak; those of the first 3 s come when these are over."""
-        envelope, finder = self._envelope, self._finder
-        return _WAIT_S + 2 * _HOP_S + (envelope.reach_behind + finder.reach) / envelope.rate_hz
+        """A clear beat is told at most this long after its R peak; those of the first 2 s come when these are over."""
+        ahead = (self._envelope.reach_behind + self._chooser.reach) / self._envelope.rate_hz
+        return ahead + self._hop / self._fs_hz + TUNING.wait_s + TUNING.peak_reach_s
 
     def push(self, chunk_mv: ArrayLike) -> list[int]:
         """Add samples ``[n]`` or ``[leads, n]``; return the R peaks now certain: indices since the start, ascending."""
         chunk = as_leads(chunk_mv)
         if len(chunk) != self._leads:
             raise ValueError(f"a chunk of {len(chunk)} leads in a stream of {self._leads}")
-        self._raw = np.concatenate([self._raw, chunk], axis=1)
         peaks: list[int] = []
-        while self._raw_start + self._raw.shape[1] - self._taken >= self._hop:
-            peaks += self._advance()
+        at, n = 0, chunk.shape[1]
+        while at < n:
+            if self._filled == self._raw.shape[1]:
+                self._forget()
+            more = min(n - at, self._raw.shape[1] - self._filled)
+            self._raw[:, self._filled : self._filled + more] = chunk[:, at : at + more]
+            self._filled += more
+            at += more
+            while self._filled - self._taken >= self._hop:
+                block = self._raw[:, self._taken : self._taken + self._hop]
+                self._taken += self._hop
+                found = self._chooser.push(*self._envelope.push(block))
+                if found:
+                    peaks += self._locate(found)
         return peaks
 
     def flush(self) -> list[int]:
         """The recording has ended: the remaining beats. The stream takes no more samples that count."""
-        rest = self._raw[:, self._taken - self._raw_start :]
-        self._taken += rest.shape[1]
-        self._keep(*self._finder.push(*self._envelope.push(rest)))
-        self._keep(*self._finder.push(*self._envelope.flush()))
-        self._keep(*self._finder.flush())
-        return self._tell(before=None)
+        rest = self._raw[:, self._taken : self._filled]
+        self._taken = self._filled
+        found = self._chooser.push(*self._envelope.push(rest))
+        found += self._chooser.push(*self._envelope.flush())
+        return self._locate(found + self._chooser.flush())
 
-    def _advance(self) -> list[int]:
-        start = self._taken - self._raw_start
-        self._taken += self._hop
-        block = self._raw[:, start : start + self._hop]
-        self._keep(*self._finder.push(*self._envelope.push(block)))
-        rate = self._envelope.rate_hz
-        peaks: list[int] = []
-        if self._finder.done >= _WARM_UP_S * rate:
-            peaks = self._tell(before=self._finder.done - round(_WAIT_S * rate))
-        self._forget()
-        return peaks
-
-    def _keep(self, found: Candidates, bins: Bins) -> None:
-        if len(found):
-            self._found = self._found.join(found)
-        if len(bins.highest):
-            self._bins = self._bins.join(bins).newest(_BINS)
-
-    def _tell(self, before: int | None) -> list[int]:
-        after = self._told[-1] if self._told else -1
-        if not len(self._found) or self._found.at[-1] <= after:
-            return []
-        chosen = choose_beats(
-            self._found,
-            self._bins,
-            self._envelope.rate_hz,
-            self._finder.bin_length,
-            settled=np.array(self._told, np.int64),
-        )
-        new = chosen if before is None else chosen[chosen < before]
-        if not len(new):
-            return []
-        self._told.extend(new.tolist())
-        step = self._envelope.step
-        peaks = self._locator.locate(self._raw, new * step + step // 2 - self._raw_start) + self._raw_start
-        fresh = [p for p in np.unique(peaks).tolist() if p > self._last_peak]
-        self._last_peak = max(fresh, default=self._last_peak)
+    def _locate(self, found: list[int]) -> list[int]:
+        step, around = self._envelope.step, self._locator.around
+        fresh = []
+        for centre in found:
+            at = centre * step + step // 2 - self._raw_start
+            first = max(0, at - around)
+            piece = self._raw[:, first : min(self._filled, at + around + 1)]
+            if not piece.shape[1]:
+                continue
+            peak = int(self._locator.locate(piece, np.array([at - first]))[0]) + first + self._raw_start
+            if peak > self._last_peak:
+                self._last_peak = peak
+                fresh.append(peak)
         return fresh
 
     def _forget(self) -> None:
-        oldest = self._finder.done - round(_MEMORY_S * self._envelope.rate_hz)
-        if oldest <= 0:
-            return
-        self._found = self._found.pick(self._found.at >= oldest)
-        while self._told and self._told[0] < oldest and len(self._told) > 1:
-            self._told.popleft()
-        drop = oldest * self._envelope.step - 2 * self._locator.around - self._raw_start
-        if drop > 0:
-            self._raw = self._raw[:, drop:]
-            self._raw_start += drop
+        drop = min(self._taken, self._filled - self._keep)
+        rest = self._filled - drop
+        self._raw[:, :rest] = self._raw[:, drop : self._filled].copy()
+        self._raw_start += drop
+        self._filled, self._taken = rest, self._taken - drop

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 class Tuning:
     """Times in seconds, frequencies in hertz, heights as a fraction of the local beat's height, costs in nats."""
 
-    inner_rate_hz: float = 200.0
+    inner_rate_hz: float = 100.0
     """Recordings are averaged down to about this rate before filtering."""
     band_hz: float = 14.0
     """Centre of the QRS band (Elgendi 2013 finds 8 to 20 Hz best, doi:10.1371/journal.pone.0073557)."""
@@ -36,10 +36,10 @@ class Tuning:
     """never less than this fraction of a quantile over many more: a standstill does not turn P waves into beats."""
     bin_quantile: float = 0.55
     bins_quiet: int = 13
-    contrast_least: float = 3.0
+    contrast_least: float = 3.2
     """Beats that rise less than this above what lies between them (median of neighbours) are noise,"""
     unsteady_most: float = 0.04
-    contrast_regular: float = 1.7
+    contrast_regular: float = 2.4
     """unless they rise by this, and their intervals deviate from the usual one by less than the fraction above."""
     near_ceiling: float = 1.8
     """A level learned from beats is at most this many first guesses: a past artefact does not blind for ever."""
@@ -74,8 +74,18 @@ class Tuning:
     t_wave_ratio: float = 0.4
     """less than this fraction as sharp is probably its T wave, which costs"""
     t_wave_cost: float = 1.0
+    clear_gain: float = 0.4
+    """A candidate that gains this much is a beat, where its neighbours are and the intervals cost nothing."""
+    strong: float = 0.5
+    """Before any beat is known: candidates above this height whose intervals agree tell the interval to expect,"""
+    agreed_share: float = 0.75
+    """if this share of neighbouring intervals fits, with no candidate above"""
+    rival: float = 0.25
+    """this height in between, and"""
+    agreed_range_s: tuple[float, float] = (0.5, 1.25)
+    """it is no extreme one. Elsewhere"""
     first_intervals_s: tuple[float, ...] = (0.8, 0.4, 1.6)
-    """Before any beat is known each of these is tried; locally the first is taken unless the row of another explains"""
+    """each of these is tried; locally the first is taken unless the row of another explains"""
     evidence_factors: tuple[float, ...] = (1.0, 1.5, 3.0)
     """more than this many times as much, and"""
     evidence_margin: float = 2.0
@@ -83,6 +93,20 @@ class Tuning:
     evidence_s: float = 4.0
     """locally means this far to both sides."""
     interval_range_s: tuple[float, float] = (0.24, 2.4)
+
+    wait_s: float = 0.08
+    """While a recording runs, a clear beat is told when this much after it has been searched,"""
+    late_wait_s: float = 0.75
+    """a doubtful one when a clear one follows, or after this;"""
+    search_back_s: float = 1.05
+    """what is older is not told any more."""
+    warm_up_s: float = 2.0
+    relearn_memory_s: float = 12.0
+    """The last seconds, up to this much, are judged as a whole recording would be, to learn the levels from them:"""
+    relearn_s: float = 2.0
+    """this often until there are so many, and in a silence;"""
+    relearn_seldom_s: float = 5.0
+    """later this often."""
 
     peak_reach_s: float = 0.08
     """The R peak lies this near to the envelope's maximum: there the mean over"""
