@@ -197,7 +197,7 @@ def test_conduction(shape: Any) -> None:
 
 
 def test_what_is_usual_in_left_bundle_branch_block_is_no_infarction() -> None:
-    usual = {"I": -1.0, "II": -0.3, "V1": 2.0, "V2": 2.5, "V3": 2.0, "V5": -1.0, "V6": -1.2}
+    usual = {"I": -1.0, "II": -0.3, "V1": 2.0, "V2": 2.5, "V3": 0.8, "V5": -1.0, "V6": -1.2}
     found = measured(st(usual, shape="lbbb"))
     assert found.facts == ()
     assert found.sgarbossa == 0

@@ -131,6 +131,28 @@ def smooth(mv: Floats, width: int) -> Floats:
     return mean
 
 
+def steady(recording: Recording, beats: Ints) -> Flags:
+    """Leads ``[leads]`` that show the same at every beat: those on which beats are aligned and waves are sought.
+
+    Where none does, all are taken.
+
+    Args:
+        recording: from `prepare`.
+        beats: ``[k]`` sample indices.
+    """
+    leads = len(recording.mv)
+    if not len(beats):
+        return np.ones(leads, bool)
+    some = beats[np.linspace(0, len(beats) - 1, min(len(beats), 30)).astype(int)]
+    slopes = _slopes(cut(recording, some / recording.fs_hz))
+    shapes = midmean(slopes)
+    alike = [
+        float(np.median([_correlation(one, shape) for one in slopes[:, lead]])) for lead, shape in enumerate(shapes)
+    ]
+    flags: Flags = np.array(alike) >= criteria()["steady_match"]
+    return flags if flags.any() else np.ones(leads, bool)
+
+
 def dominant(recording: Recording, beats: Ints, classes: Sequence[str]) -> Windows | None:
     """Cut out the beats of the commonest class, and of those the commonest shape, aligned to one another.
 

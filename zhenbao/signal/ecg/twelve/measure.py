@@ -100,6 +100,8 @@ class _Average:
     """[beats, leads, ms], NaN in gaps."""
     samples: tuple[int, ...]
     """The beats, sample indices."""
+    trusted: Flags
+    """[leads] that show the same at every beat; waves are sought on these."""
     qrs_onset: int
     j: int
     paced: bool
@@ -145,9 +147,11 @@ def _average(
     if not len(beats) or not recording.known.any():
         return "no-beats"
     least = criteria()["least_beats"]
-    windows = average.dominant(recording, beats, classes)
+    steady = average.steady(recording, beats)
+    windows = average.dominant(_some_leads(recording, steady), beats, classes)
     if windows is None or len(windows.which) < least:
         return "few-beats"
+    windows = Windows(average.cut(recording, windows.times_s), windows.times_s, windows.which)
     around = slice(AT - 100, AT + 200)
     enough = np.count_nonzero(np.isfinite(windows.mv[:, :, around]).all(axis=2), axis=0) >= least
     rough = _filled(average.midmean(windows.mv))
@@ -157,19 +161,21 @@ def _average(
     kept = tuple(name for name, good in zip(names, enough.tolist(), strict=True) if good)
     lost = tuple(name for name in names if name not in kept)
     windows = Windows(windows.mv[:, enough], windows.times_s, windows.which)
-    spike = average.spike(rough[enough])
+    recording = _some_leads(recording, enough)
+    trusted = steady[enough] if steady[enough].any() else np.ones(len(kept), bool)
+    spike = average.spike(rough[enough][trusted])
     if spike is not None:
         windows = average.without_spike(windows, spike)
     marks = [classes[i] for i in windows.which.tolist()]
-    limits = _limits_of_qrs(windows, spike)
+    limits = _limits_of_qrs(windows.mv[:, trusted], spike)
     if limits is None:
         return "no-beats"
-    levelled = average.levelled(_some_leads(recording, enough), windows, limits[0])
+    levelled = average.levelled(recording, windows, limits[0])
     beat = _filled(average.midmean(levelled))
-    refined = delineate.qrs_limits(beat, levelled - beat) or limits
+    refined = delineate.qrs_limits(beat[trusted], (levelled - beat)[:, trusted]) or limits
     onset, j = _after_spike(refined, spike)
     if onset != limits[0]:
-        levelled = average.levelled(_some_leads(recording, enough), windows, onset)
+        levelled = average.levelled(recording, windows, onset)
         beat = _filled(average.midmean(levelled))
     return _Average(
         names=kept,
@@ -179,6 +185,7 @@ def _average(
         samples=tuple(beats[windows.which].tolist()),
         qrs_onset=onset,
         j=j,
+        trusted=trusted,
         paced=spike is not None or marks.count("/") * 2 > len(marks),
     )
 
@@ -188,11 +195,11 @@ def _some_leads(recording: average.Recording, leads: Flags) -> average.Recording
     return average.Recording(recording.mv[leads], recording.known[leads], recording.fs_hz)
 
 
-def _limits_of_qrs(windows: Windows, spike: int | None) -> tuple[int, int] | None:
+def _limits_of_qrs(mv: Floats, spike: int | None) -> tuple[int, int] | None:
     """QRS onset and J before the baseline is known: each beat is only brought to its own mean."""
-    core = windows.mv[:, :, AT - 100 : AT + 100]
+    core = mv[:, :, AT - 100 : AT + 100]
     counted = np.maximum(np.isfinite(core).sum(axis=2, keepdims=True), 1)
-    centred = windows.mv - np.nansum(core, axis=2, keepdims=True) / counted
+    centred = mv - np.nansum(core, axis=2, keepdims=True) / counted
     beat = _filled(average.midmean(centred))
     limits = delineate.qrs_limits(beat, centred - beat)
     return None if limits is None else _after_spike(limits, spike)
@@ -219,7 +226,7 @@ def _filled(beat: Floats) -> Floats:
 
 def _noise_mv(found: _Average, width: int, region: slice) -> float:
     """Root mean square over leads of what averaging left in a part of the beat, after smoothing."""
-    part = found.each[:, :, region] - found.beat[:, region]
+    part = (found.each[:, :, region] - found.beat[:, region])[:, found.trusted]
     part = part[:, :, ~np.isnan(part).any(axis=(0, 1))]
     if part.shape[2] < width:
         return 0.0
@@ -231,9 +238,10 @@ def _noise_mv(found: _Average, width: int, region: slice) -> float:
 def _waves(found: _Average, rr_ms: float | None) -> Waves:
     rr = 1000.0 if rr_ms is None else min(max(rr_ms, 200.0), 2500.0)
     on, j = found.qrs_onset, found.j
-    t_end = delineate.t_end(found.beat, _noise_mv(found, 25, slice(j + 60, j + 360)), on, j, rr)
+    beat = found.beat[found.trusted]
+    t_end = delineate.t_end(beat, _noise_mv(found, 25, slice(j + 60, j + 360)), on, j, rr)
     last_t = round((t_end if t_end is not None else on + 0.45 * rr) - rr)
-    p = delineate.p_wave(found.beat, _noise_mv(found, 19, slice(max(0, on - 260), on - 30)), on, last_t)
+    p = delineate.p_wave(beat, _noise_mv(found, 19, slice(max(0, on - 260), on - 30)), on, last_t)
     if p is None and t_end is not None and rr < criteria()["merged_rr_ms"]:
         corrected = (t_end - on) / (rr / 1000) ** (1 / 3)
         t_end = None if corrected > criteria()["merged_qtc_ms"] else t_end  # P hides in what looks like a long T

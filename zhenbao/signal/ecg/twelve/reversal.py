@@ -29,18 +29,28 @@ def arms_exchanged(
         return None
     table = criteria()
     one, right = qrs["I"], qrs["aVR"]
-    if not (one.sum() < 0 and -one.min() > one.max() and right.sum() > 0):
+    if not (one.sum() < 0 and -one.min() > one.max()):
         return None
-    if p_mv is not None and not (p_mv.get("I", 0.0) <= -table["reversal_p_mv"] and p_mv.get("aVR", 0.0) > 0):
+    if p_mv is None:
+        upright = right.sum() > 0
+    elif p_mv.get("I", 0.0) <= -table["reversal_p_mv"]:
+        upright = right.sum() > 0 or p_mv.get("aVR", 0.0) > 0
+    else:
         return None
     match = _correlation(one, qrs["V6"])
     heights = [float(np.ptp(qrs[name])) for name in ("V1", "V6")]
-    chest_turned = qrs["V6"].sum() < 0 and qrs["V5"].sum() < 0 and heights[1] < heights[0]
     if match <= table["reversal_match"] and qrs["V6"].sum() > 0:
-        return "reversal", "likely" if p_mv is not None else "possible", ("I", "aVR", "V6")
-    if p_mv is not None and chest_turned:
-        return "dextrocardia", "possible", ("I", "aVR", "V1", "V5", "V6")
-    return ("reversal", "uncertain", ("I", "aVR")) if p_mv is not None else None
+        if p_mv is None:
+            return ("reversal", "uncertain", ("I", "aVR", "V6")) if upright else None
+        return (
+            "reversal",
+            "likely" if upright or match <= table["reversal_sure_match"] else "possible",
+            ("I", "aVR", "V6"),
+        )
+    if p_mv is not None and qrs["V6"].sum() < 0 and qrs["V5"].sum() < 0:
+        sure: Confidence = "possible" if heights[1] < heights[0] else "uncertain"
+        return "dextrocardia", sure, ("I", "aVR", "V1", "V5", "V6")
+    return ("reversal", "uncertain", ("I", "aVR")) if p_mv is not None and upright else None
 
 
 def _correlation(one: Floats, other: Floats) -> float:
