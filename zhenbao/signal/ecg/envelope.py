@@ -68,6 +68,11 @@ class FilterBank:
         """Envelopes of the QRS band and of the sharp band, ``2 reach`` shorter than ``row``."""
         block = self._BLOCK
         count = len(row) - 2 * self.reach
+        if count <= block:
+            out = row @ self._matrix[: len(row)]
+            out *= out
+            short = np.sqrt(out.reshape(2, 2, block).sum(axis=1))
+            return short[0, :count], short[1, :count]
         blocks = -(-count // block)
         padded = np.zeros(blocks * block + 2 * self.reach)
         padded[: len(row)] = row
@@ -126,10 +131,13 @@ class Envelope:
         """
         samples = np.concatenate([self._left, block], axis=1) if self._left.shape[1] else block
         whole = samples.shape[1] // self.step
-        self._left = samples[:, whole * self.step :].copy()
         if not whole:
+            self._left = samples.copy()
             return np.empty(0), np.empty(0)
-        return self._take(samples[:, : whole * self.step].reshape(len(samples), whole, self.step))
+        if samples.shape[1] > whole * self.step or self._left.shape[1]:
+            self._left = samples[:, whole * self.step :].copy()
+            samples = samples[:, : whole * self.step]
+        return self._take(samples.reshape(len(samples), whole, self.step))
 
     def flush(self) -> tuple[Floats, Floats]:
         """The values that only waited for what follows: the recording has ended."""
@@ -169,11 +177,11 @@ class Envelope:
 
     def _close_gaps(self, inner: Floats, known: NDArray[np.bool_]) -> Floats:
         """Shift what follows a gap (and the first sample) to the level where the signal stopped (0 at the start)."""
+        if known.all() and not self._gap.any():
+            inner += self._offset[:, None]
+            self._level = inner[:, -1].copy()
+            return inner
         for lead, (row, sure) in enumerate(zip(inner, known, strict=True)):
-            if not self._gap[lead] and sure.all():
-                row += self._offset[lead]
-                self._level[lead] = row[-1]
-                continue
             level, offset, gap = self._level[lead], self._offset[lead], self._gap[lead]
             out = np.full(len(row), level)
             edges = np.flatnonzero(np.diff(sure.astype(np.int8), prepend=0, append=0))
@@ -204,8 +212,9 @@ class Envelope:
         past, ahead = self._past, self._ahead
         height, sharp = self._bank.lengths(row[past - ahead :])
         unknown = ~sure[past : past + new]
-        height[unknown] = np.nan
-        sharp[unknown] = 0.0
+        if unknown.any():
+            height[unknown] = np.nan
+            sharp[unknown] = 0.0
         if len(self._inner) == 1:
             return height, sharp, unknown
         moves = np.concatenate([[0], np.cumsum(row[1:] != row[:-1])])

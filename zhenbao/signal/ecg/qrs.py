@@ -60,10 +60,12 @@ def as_leads(ecg_mv: ArrayLike) -> Floats:
     Raises:
         ValueError: more than two dimensions.
     """
-    samples: NDArray[Any] = np.asarray(ecg_mv)
+    samples: NDArray[Any] = np.asarray(ecg_mv, np.float64)
+    if samples.ndim == 2:
+        return samples
     if samples.ndim > 2:
         raise ValueError(f"ecg_mv has {samples.ndim} dimensions, at most 2 make sense")
-    return np.atleast_2d(samples.astype(np.float64, copy=False))
+    return samples.reshape(1, -1)
 
 
 def check_rate(fs_hz: float) -> None:

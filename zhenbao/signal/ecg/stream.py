@@ -11,7 +11,7 @@ from zhenbao.signal.ecg.locate import Locator
 from zhenbao.signal.ecg.qrs import as_leads, check_rate
 from zhenbao.signal.ecg.tuning import TUNING
 
-_HOP_S = 0.06
+_HOP_S = 0.12
 _MEMORY_S = 3.0
 
 

@@ -94,7 +94,7 @@ class Tuning:
     """locally means this far to both sides."""
     interval_range_s: tuple[float, float] = (0.24, 2.4)
 
-    wait_s: float = 0.08
+    wait_s: float = 0.02
     """While a recording runs, a clear beat is told when this much after it has been searched,"""
     late_wait_s: float = 0.75
     """a doubtful one when a clear one follows, or after this;"""
