@@ -24,23 +24,30 @@ class Levels:
         return Levels(self.beat[part], self.noise[part], self.interval_s[part])
 
 
-def running_quantile(values: Floats, length: int, q: float = 0.5) -> Floats:
-    """Quantile over ``length`` neighbours (fewer at the ends), NaN left out; NaN where all are."""
+_SLOW = 5
+"""What is taken over so many values changes little from one to the next."""
+
+
+def running_quantile(values: Floats, length: int, q: float = 0.5, every: int = 1) -> Floats:
+    """Quantile over ``length`` neighbours (fewer at the ends), NaN left out; NaN where all are.
+
+    Computed for one of ``every`` values and repeated for the others.
+    """
     if not len(values):
         return values
     half = length // 2
     edge = np.full(half, np.nan)
     padded = np.concatenate([edge, values, edge])
-    ordered = padded[np.arange(len(values))[:, None] + np.arange(2 * half + 1)]
+    ordered = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)[::every].copy()
     ordered.sort(axis=1)
     known = (ordered == ordered).sum(axis=1)
     place = q * np.maximum(known - 1, 0)
     low = place.astype(np.int64)
     high = np.minimum(low + 1, np.maximum(known - 1, 0))
-    rows = np.arange(len(values))
+    rows = np.arange(len(ordered))
     below, above = ordered[rows, low], ordered[rows, high]
     quantile: Floats = below + (place - low) * (above - below)
-    return quantile
+    return quantile if every == 1 else np.repeat(quantile, every)[: len(values)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Ground:
         several = len(bins.highest) > 1
         pairs = np.fmax(bins.highest[:-1], bins.highest[1:]) if several else bins.highest
         quiet = np.fmin(bins.middle[:-1], bins.middle[1:]) if several else bins.middle
-        far = running_quantile(pairs, tuning.bins_far, tuning.far_quantile)
+        far = running_quantile(pairs, tuning.bins_far, tuning.far_quantile, every=_SLOW)
         floor: Floats = tuning.far_floor * far
         near: Floats = np.fmax(running_quantile(pairs, tuning.bins_near, tuning.bin_quantile), floor)
         between = running_quantile(quiet, tuning.bins_quiet)

@@ -37,25 +37,37 @@ class Locator:
         """R peaks (indices into ``samples`` ``[leads, n]``) beside ``centres``."""
         if not len(centres):
             return np.empty(0, np.int64)
-        leads = [self._sums(lead) for lead in samples]
-        parts = [self._some(leads, centres[i : i + _AT_ONCE]) for i in range(0, len(centres), _AT_ONCE)]
+        parts = [self._some(samples, centres[i : i + _AT_ONCE]) for i in range(0, len(centres), _AT_ONCE)]
         return np.concatenate(parts)
 
-    def _sums(self, lead: Floats) -> Floats:
+    def _deflections(self, lead: Floats, centres: Ints) -> Floats:
+        """``[beats, offsets]``."""
+        around, narrow, wide = self.around, self._narrow, self._wide
+        inside = (centres >= around) & (centres < len(lead) - around)
+        windows = np.empty((len(centres), 2 * around + 1))
+        if inside.any():
+            views = np.lib.stride_tricks.sliding_window_view(lead, 2 * around + 1)
+            windows[inside] = views[centres[inside] - around]
+        if not inside.all():
+            at = centres[~inside, None] + np.arange(-around, around + 1)
+            windows[~inside] = lead[np.clip(at, 0, len(lead) - 1)]
         with np.errstate(invalid="ignore", over="ignore"):
-            sums = np.empty(len(lead) + 1)
-            sums[0] = 0.0
-            np.cumsum(lead, out=sums[1:])
-            if not abs(sums[-1]) < _ABSURD:
-                bad = ~(np.abs(lead) < _ABSURD)
-                usual = float(np.median(lead[~bad])) if not bad.all() else 0.0
-                np.cumsum(np.where(bad, 0.0, lead - usual), out=sums[1:])
-        return sums
+            sums = np.zeros((len(centres), 2 * around + 2))
+            np.cumsum(windows, axis=1, out=sums[:, 1:])
+            if not (np.abs(sums[:, -1]) < _ABSURD).all():
+                bad = ~(np.abs(windows) < _ABSURD)
+                usual = np.array([np.median(row[~lost]) if not lost.all() else 0.0 for row, lost in zip(windows, bad, strict=True)])
+                np.cumsum(np.where(bad, 0.0, windows - usual[:, None]), axis=1, out=sums[:, 1:])
+        n = len(self._offsets)
+        means = [
+            (sums[:, wide + half + 1 : wide + half + 1 + n] - sums[:, wide - half : wide - half + n]) / (2 * half + 1)
+            for half in (narrow, wide)
+        ]
+        return (means[0] - means[1]) * self._weight
 
-    def _some(self, leads: list[Floats], centres: Ints) -> Ints:
-        n = len(leads[0]) - 1
-        index = np.clip(centres[:, None] + self._offsets, 0, n - 1)
-        deflections = [(_mean(s, index, self._narrow) - _mean(s, index, self._wide)) * self._weight for s in leads]
+    def _some(self, samples: Floats, centres: Ints) -> Ints:
+        n = samples.shape[1]
+        deflections = [self._deflections(lead, centres) for lead in samples]
         rows = np.arange(len(centres))
         if len(deflections) == 1:
             size = deflections[0]
@@ -63,15 +75,8 @@ class Locator:
             offset = np.where(self._upward * size[rows, up] >= -size[rows, down], up, down)
         else:
             offset = np.argmax(_together(np.abs(np.array(deflections))), axis=1)
-        peaks: Ints = index[rows, offset]
+        peaks: Ints = np.clip(centres + self._offsets[offset], 0, n - 1)
         return peaks
-
-
-def _mean(sums: Floats, index: Ints, half: int) -> Floats:
-    low = np.maximum(index - half, 0)
-    high = np.minimum(index + half + 1, len(sums) - 1)
-    mean: Floats = (sums[high] - sums[low]) / (high - low)
-    return mean
 
 
 def _together(size: Floats) -> Floats:

@@ -11,11 +11,14 @@ lies between, they are the best row. Only the stretches between such beats are s
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zhenbao.signal.ecg.candidates import Candidates, Ints
 from zhenbao.signal.ecg.envelope import Floats
 from zhenbao.signal.ecg.levels import Levels
 from zhenbao.signal.ecg.tuning import Tuning
+
+Flags = NDArray[np.bool_]
 
 
 def best_row(found: Candidates, t: Floats, levels: Levels, tuning: Tuning) -> Ints:
@@ -30,13 +33,29 @@ def best_row(found: Candidates, t: Floats, levels: Levels, tuning: Tuning) -> In
     if not len(found):
         return np.empty(0, np.int64)
     gains = gains_of(found, levels, tuning)
+    hopeful = _hopeful(t, levels, gains, tuning)
+    row = _row(found.pick(hopeful), t[hopeful], levels.pick(hopeful), gains[hopeful], tuning)
+    return np.flatnonzero(hopeful)[row]
+
+
+def _hopeful(t: Floats, levels: Levels, gains: Floats, tuning: Tuning) -> Flags:
+    """Not those less likely than not that stand beside a clear one: no row gains by them."""
+    clear = t[gains >= tuning.clear_gain]
+    if not len(clear):
+        return np.ones(len(t), bool)
+    after = np.searchsorted(clear, t)
+    distance = np.minimum(
+        np.abs(t - clear[np.minimum(after, len(clear) - 1)]), np.abs(t - clear[np.maximum(after - 1, 0)])
+    )
+    hopeful: Flags = (gains > 0) | (distance > tuning.beside * levels.interval_s)
+    return hopeful
+
+
+def _row(found: Candidates, t: Floats, levels: Levels, gains: Floats, tuning: Tuning) -> Ints:
     clear = np.flatnonzero(gains >= tuning.clear_gain)
     if len(clear) < 4:
         return np.array(Search(found, t, levels, gains, tuning).best(0, len(found) - 1), np.int64)
-    good = _good_intervals(found, t, levels, gains, clear, tuning)
-    settled = good.copy()
-    settled[1:] &= good[:-1]
-    settled[:-1] &= good[1:]
+    settled = _settled(found, t, levels, gains, clear, tuning)
     search = Search(found, t, levels, gains, tuning)
     pieces: list[Ints] = []
     edges = np.flatnonzero(np.diff(settled.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
@@ -65,6 +84,12 @@ def gains_of(found: Candidates, levels: Levels, tuning: Tuning) -> Floats:
 def worth_of(beats: Ints, found: Candidates, t: Floats, levels: Levels, tuning: Tuning) -> Floats:
     """What each beat of a row adds to it: its gain less the cost of the interval before it."""
     worth = gains_of(found, levels, tuning)[beats]
+    worth[1:] -= _costs(beats, found, t, levels, tuning)
+    return worth
+
+
+def _costs(beats: Ints, found: Candidates, t: Floats, levels: Levels, tuning: Tuning) -> Floats:
+    """How little each interval of a row fits."""
     interval = np.diff(t[beats])
     fraction = interval / levels.interval_s[beats[1:]]
     cost = np.where(
@@ -73,27 +98,26 @@ def worth_of(beats: Ints, found: Candidates, t: Floats, levels: Levels, tuning: 
         np.clip(tuning.late_cost * (fraction - tuning.late_above), 0.0, tuning.late_most),
     )
     dull = found.sharp[beats[1:]] < tuning.t_wave_ratio * found.sharp[beats[:-1]]
-    worth[1:] -= cost + tuning.t_wave_cost * (dull & (interval < tuning.t_wave_s))
-    return worth
+    return cost + tuning.t_wave_cost * (dull & (interval < tuning.t_wave_s))
 
 
-def _good_intervals(
-    found: Candidates, t: Floats, levels: Levels, gains: Floats, clear: Ints, tuning: Tuning
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """For each pair of neighbours among the clear ones: their interval costs nothing, and no rival is between."""
-    interval = np.diff(t[clear])
-    fraction = interval / levels.interval_s[clear[1:]]
+def _settled(found: Candidates, t: Floats, levels: Levels, gains: Floats, clear: Ints, tuning: Tuning) -> Flags:
+    """For each pair of neighbours among the clear ones: both are beats, and none is between.
+
+    That is so where nothing could be put between, or nothing likely and the interval costs nothing, and where each of
+    the two gains more than its intervals cost.
+    """
+    cost = _costs(clear, found, t, levels, tuning)
+    cost[np.diff(t[clear]) < tuning.shortest_s] = np.inf
     rivals = np.concatenate([[0], np.cumsum(gains > 0)])
     alone = rivals[clear[1:]] - rivals[clear[:-1]] == 1
-    dull = found.sharp[clear[1:]] < tuning.t_wave_ratio * found.sharp[clear[:-1]]
-    good: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
-        alone
-        & (fraction >= tuning.early_below)
-        & (fraction <= tuning.late_above)
-        & (interval >= tuning.shortest_s)
-        & ~(dull & (interval < tuning.t_wave_s))
-    )
-    return good
+    around = np.concatenate([[0.0], cost]) + np.concatenate([cost, [0.0]])
+    pays = gains[clear] - around >= tuning.clear_gain
+    good = ((np.diff(clear) == 1) | (alone & (cost == 0))) & pays[1:] & pays[:-1]
+    settled: Flags = good.copy()
+    settled[1:] &= good[:-1]
+    settled[:-1] &= good[1:]
+    return settled
 
 
 class Search:
@@ -119,25 +143,30 @@ class Search:
         impossible = float("-inf")
         best: list[float] = []
         came_from: list[int] = []
-        best_far, best_far_at, oldest_near = impossible, -1, first
+        # The best so far and where it ends: no interval is a gain, so an earlier row that is worse need not be tried.
+        so_far: list[float] = []
+        so_far_at: list[int] = []
+        highest, highest_at = impossible, -1
         for i in range(first, last + 1):
-            now, interval = times[i], expected[i]
+            now, interval, dull = times[i], expected[i], sharp[i]
+            limit = now - shortest
             horizon = now - max(1.2, (late_above + late_most / late_cost) * interval)
-            while oldest_near < i and times[oldest_near] < horizon:
-                if best[oldest_near - first] > best_far:
-                    best_far, best_far_at = best[oldest_near - first], oldest_near
-                oldest_near += 1
-            if best_far_at >= 0:
-                value, previous = best_far - late_most, best_far_at
-            elif from_beat:
+            if from_beat:
                 value, previous = (0.0, -1) if i == first else (impossible, first)
+            elif times[first] < horizon:
+                value, previous = impossible, first
             else:
                 late = late_cost * (now / interval - late_above)
                 value, previous = -(late_most if late > late_most else late if late > 0.0 else 0.0), -1
-            limit = now - shortest
-            for j in range(oldest_near, i):
+            for j in range(i - 1, first - 1, -1):
                 then = times[j]
                 if then > limit:
+                    continue
+                if so_far[j - first] < value:
+                    break
+                if then < horizon:
+                    if so_far[j - first] - late_most > value:
+                        value, previous = so_far[j - first] - late_most, so_far_at[j - first]
                     break
                 fraction = (now - then) / interval
                 through = best[j - first]
@@ -146,12 +175,17 @@ class Search:
                 elif fraction > late_above:
                     late = late_cost * (fraction - late_above)
                     through -= late if late < late_most else late_most
-                if now - then < t_wave_s and sharp[i] < t_ratio * sharp[j]:
+                if now - then < t_wave_s and dull < t_ratio * sharp[j]:
                     through -= t_cost
-                if through > value:
+                if through >= value:
                     value, previous = through, j
-            best.append(value + gains[i])
+            value += gains[i]
+            best.append(value)
             came_from.append(previous)
+            if value > highest:
+                highest, highest_at = value, i
+            so_far.append(highest)
+            so_far_at.append(highest_at)
         at = last
         if not to_beat:
             end, most = times[-1], impossible

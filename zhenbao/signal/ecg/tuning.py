@@ -76,6 +76,8 @@ class Tuning:
     t_wave_cost: float = 1.0
     clear_gain: float = 0.4
     """A candidate that gains this much is a beat, where its neighbours are and the intervals cost nothing."""
+    beside: float = 0.45
+    """One that loses and is nearer than this many intervals to a clear one is not looked at."""
     strong: float = 0.5
     """Before any beat is known: candidates above this height whose intervals agree tell the interval to expect,"""
     agreed_share: float = 0.75
