@@ -147,7 +147,8 @@ def steady(recording: Recording, beats: Ints) -> Flags:
     slopes = _slopes(cut(recording, some / recording.fs_hz))
     shapes = midmean(slopes)
     alike = [
-        float(np.median([_correlation(one, shape) for one in slopes[:, lead]])) for lead, shape in enumerate(shapes)
+        float(np.median([_best_lag(one[np.newaxis], shape[np.newaxis], 4)[0] for one in slopes[:, lead]]))
+        for lead, shape in enumerate(shapes)
     ]
     flags: Flags = np.array(alike) >= criteria()["steady_match"]
     return flags if flags.any() else np.ones(leads, bool)
