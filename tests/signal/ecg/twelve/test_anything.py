@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from importlib.resources import files
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ from numpy.typing import NDArray
 
 from zhenbao.firmware_sim.waveforms.ecg import LEADS
 from zhenbao.firmware_sim.waveforms.twelve_lead import TwelveLeadModel
+from zhenbao.model.ecg_twelve import Conduction, Confidence
 from zhenbao.signal.ecg.twelve import measure_twelve
+from zhenbao.words import Words
 
 RANDOM = np.random.default_rng(3)
 SIGNALS = {
@@ -45,6 +50,7 @@ def test_no_leads_at_all() -> None:
     assert "no-beats" in measure_twelve(np.ones((0, 500)), 500, (), [100, 200, 300], "???").limits
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=25, deadline=None)
 @given(
@@ -90,3 +96,17 @@ def test_no_scipy() -> None:
     code = "import zhenbao.signal.ecg.twelve, sys; print('scipy' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"
+
+
+def test_every_key_has_words() -> None:
+    words = Words("zh_CN")
+    found: dict[str, set[str]] = {"ecg_limit": set(), "ecg_hint": set(), "ecg_conduction": set()}
+    own = files("zhenbao.signal.ecg.twelve")
+    source = "".join(own.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in ("measure", "infarction"))
+    found["ecg_limit"] |= set(re.findall(r'limits\.append\("([a-z-]+)"\)', source))
+    found["ecg_limit"] |= {"no-beats", "few-beats", "fewer-leads", "highpass-unknown", "highpass-high", "st-noise"}
+    found["ecg_hint"] |= set(re.findall(r'(?:hints|found)\.append\(EcgFact\("([a-z-]+)"', source))
+    found["ecg_conduction"] |= set(get_args(Conduction))
+    assert len(found["ecg_limit"]) > 12 and len(found["ecg_hint"]) == 6
+    assert [f"{room}.{key}" for room, keys in found.items() for key in keys if f"{room}.{key}" not in words] == []
+    assert all(f"ecg_confidence.{key}" in words for key in get_args(Confidence))

@@ -28,6 +28,7 @@ def errors_mm(found: TwelveLead, truth: dict[str, float]) -> list[float]:
     return [abs(found.st_mm[name] - truth[name]) for name in LEADS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fs_hz", [250, 500, 1000])
 @pytest.mark.parametrize(("noise", "limit_mm"), [(0.0, 0.1), (1.0, 0.25)])
 def test_st_of_gaussians(gaussian: Callable[..., Any], fs_hz: int, noise: float, limit_mm: float) -> None:
@@ -40,6 +41,7 @@ def test_st_of_gaussians(gaussian: Callable[..., Any], fs_hz: int, noise: float,
     assert max(errors) < 3 * limit_mm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["normal", "lbbb", "rbbb", "paced", "preexcited"])
 @pytest.mark.parametrize(("noise", "limit_mm"), [(QUIET, 0.1), (REALISTIC, 0.25)])
 def test_st_of_pieces(shape: Any, noise: Any, limit_mm: float) -> None:

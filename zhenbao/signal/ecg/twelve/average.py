@@ -181,10 +181,11 @@ def dominant(recording: Recording, beats: Ints, classes: Sequence[str]) -> Windo
         which = which[np.linspace(0, len(which) - 1, _MOST_BEATS).astype(int)]
     times = beats[which] / fs
     which, times = _commonest_shape(recording, beats, which, times)
-    for _ in range(3):
+    for pass_ in range(3):
+        reach = _LAG_MS if pass_ == 0 else _LAG_MS // 4
         mv = cut(recording, times)
         shape = _slopes(midmean(mv, 1.0))
-        shifts = np.array([_best_lag(_slopes(one), shape)[1] for one in mv])
+        shifts = np.array([_best_lag(_slopes(one), shape, reach=reach)[1] for one in mv])
         shifts -= np.median(shifts)
         times = times + shifts / 1000
         if np.abs(shifts).max() < 0.3:
@@ -243,11 +244,11 @@ def _slopes(mv: Floats) -> Floats:
     return slopes
 
 
-def _best_lag(slope: Floats, shape: Floats, step: int = 1) -> tuple[float, float]:
+def _best_lag(slope: Floats, shape: Floats, step: int = 1, reach: int = _LAG_MS) -> tuple[float, float]:
     """Highest correlation over all leads together, and the lag in ms at which ``slope`` comes after ``shape``."""
     length = shape.shape[-1] - 2 * _LAG_MS
     middle = shape[:, _LAG_MS : _LAG_MS + length]
-    lags = np.arange(-_LAG_MS, _LAG_MS + 1, step)
+    lags = np.arange(-reach, reach + 1, step)
     scores = np.array([_correlation(slope[:, _LAG_MS + lag : _LAG_MS + lag + length], middle) for lag in lags.tolist()])
     best = int(np.argmax(scores))
     lag = float(lags[best])
