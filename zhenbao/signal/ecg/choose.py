@@ -43,6 +43,12 @@ def _first_levels(found: Candidates, t: Floats, levels: Levels, tuning: Tuning) 
     one, unless another clearly explains more, locally.
     """
     interval_s, agreed = _agreed_interval(found, t, levels, tuning)
+    if agreed.any():
+        sure = t[agreed]
+        after = np.searchsorted(sure, t)
+        before, after = sure[np.maximum(after - 1, 0)], sure[np.minimum(after, len(sure) - 1)]
+        interval_s = np.interp(t, sure, interval_s[agreed])
+        agreed = np.minimum(np.abs(t - before), np.abs(after - t)) <= tuning.agreed_reach_s
     if not agreed.all():
         doubtful = np.flatnonzero(~agreed)
         parts = np.split(doubtful, np.flatnonzero(np.diff(t[doubtful]) > 2 * tuning.evidence_s) + 1)

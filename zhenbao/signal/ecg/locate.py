@@ -56,7 +56,9 @@ class Locator:
             np.cumsum(windows, axis=1, out=sums[:, 1:])
             if not (np.abs(sums[:, -1]) < _ABSURD).all():
                 bad = ~(np.abs(windows) < _ABSURD)
-                usual = np.array([np.median(row[~lost]) if not lost.all() else 0.0 for row, lost in zip(windows, bad, strict=True)])
+                usual = np.array(
+                    [np.median(row[~lost]) if not lost.all() else 0.0 for row, lost in zip(windows, bad, strict=True)]
+                )
                 np.cumsum(np.where(bad, 0.0, windows - usual[:, None]), axis=1, out=sums[:, 1:])
         n = len(self._offsets)
         means = [

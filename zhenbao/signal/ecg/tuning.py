@@ -85,7 +85,9 @@ class Tuning:
     rival: float = 0.25
     """this height in between, and"""
     agreed_range_s: tuple[float, float] = (0.5, 1.25)
-    """it is no extreme one. Elsewhere"""
+    """it is no extreme one; this far around"""
+    agreed_reach_s: float = 8.0
+    """it is expected too. Elsewhere"""
     first_intervals_s: tuple[float, ...] = (0.8, 0.4, 1.6)
     """each of these is tried; locally the first is taken unless the row of another explains"""
     evidence_factors: tuple[float, ...] = (1.0, 1.5, 3.0)
