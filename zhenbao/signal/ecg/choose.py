@@ -45,8 +45,8 @@ def _first_levels(found: Candidates, t: Floats, levels: Levels, tuning: Tuning) 
     interval_s, agreed = _agreed_interval(found, t, levels, tuning)
     if agreed.any():
         sure = t[agreed]
-        after = np.searchsorted(sure, t)
-        before, after = sure[np.maximum(after - 1, 0)], sure[np.minimum(after, len(sure) - 1)]
+        place = np.searchsorted(sure, t)
+        before, after = sure[np.maximum(place - 1, 0)], sure[np.minimum(place, len(sure) - 1)]
         interval_s = np.interp(t, sure, interval_s[agreed])
         agreed = np.minimum(np.abs(t - before), np.abs(after - t)) <= tuning.agreed_reach_s
     if not agreed.all():

@@ -98,7 +98,8 @@ def _costs(beats: Ints, found: Candidates, t: Floats, levels: Levels, tuning: Tu
         np.clip(tuning.late_cost * (fraction - tuning.late_above), 0.0, tuning.late_most),
     )
     dull = found.sharp[beats[1:]] < tuning.t_wave_ratio * found.sharp[beats[:-1]]
-    return cost + tuning.t_wave_cost * (dull & (interval < tuning.t_wave_s))
+    costs: Floats = cost + tuning.t_wave_cost * (dull & (interval < tuning.t_wave_s))
+    return costs
 
 
 def _settled(found: Candidates, t: Floats, levels: Levels, gains: Floats, clear: Ints, tuning: Tuning) -> Flags:
