@@ -25,7 +25,7 @@ def j_levels(beat: Floats, j: int) -> Floats:
     span = round(criteria()["st_fit_ms"])
     offsets = np.arange(span) - (span - 1) / 2
     # Just after J, where no tail of an S wave is left.
-    at = -(span - 1) / 2 + 2
+    at = -(span - 1) / 2 + 1
     weights = 1 / span + at * offsets / float((offsets**2).sum())
     levels: Floats = MM_PER_MV * beat[..., j : j + span] @ weights
     return levels
