@@ -52,7 +52,7 @@ class CausalChooser:
         self._apart = max(1, round(tuning.apart_s * rate_hz))
         self._beside = max(1, round(tuning.sharp_reach_s * rate_hz))
         self._around = max(self._apart, self._beside)
-        self._bin_length = max(1, round(tuning.bin_s * rate_hz))
+        self.bin_length = max(1, round(tuning.bin_s * rate_hz))
         self._height = [0.0] * self._around
         self._sharp = [0.0] * self._around
         self._next = 0
@@ -95,7 +95,7 @@ class CausalChooser:
 
     def _fill_bins(self, heights: list[float]) -> None:
         self._bin += heights
-        length, tuning = self._bin_length, self._tuning
+        length, tuning = self.bin_length, self._tuning
         while len(self._bin) >= length:
             known = sorted(h for h in self._bin[:length] if h == h)
             del self._bin[:length]
@@ -273,7 +273,7 @@ class CausalChooser:
         middle = np.concatenate([np.full(len(highest) - len(middle), np.nan), middle])
         found = Candidates(at, height, sharp)
         first = self._bins_done - len(self._highest)
-        beats = choose_beats(found, Bins(highest, middle, first), rate, self._bin_length, tuning=tuning)
+        beats = choose_beats(found, Bins(highest, middle, first), rate, self.bin_length, tuning=tuning)
         last_told = self._nodes[0].at if self._anchored else -1
         horizon = self._next - (0 if final else round(tuning.wait_s * rate))
         settled = [int(b) for b in beats if b < horizon]

@@ -92,7 +92,7 @@ class FilterBank:
 
 
 class Envelope:
-    """Turns samples of one or more leads into one envelope at the inner rate.
+    """Turns samples of one or more leads into their envelopes at the inner rate.
 
     Args:
         fs_hz: sampling rate of the samples.
@@ -100,7 +100,7 @@ class Envelope:
 
     Gaps (NaN, infinite) are closed: the signal goes on from where it stopped, so a gap makes no step; its time counts
     as unknown.
-    Leads are combined by the median of those that say something, so one bad lead of three does no harm.
+    Among several leads one that does not move for half a second says nothing: 0.
     """
 
     def __init__(self, fs_hz: float, leads: int, tuning: Tuning = TUNING) -> None:
@@ -125,15 +125,15 @@ class Envelope:
         return self._ahead
 
     def push(self, block: Floats) -> tuple[Floats, Floats]:
-        """Add samples ``[leads, n]``; return the next values of the envelope and of the sharp band.
+        """Add samples ``[leads, n]``; return the next values of the envelopes and of the sharp bands, ``[leads, m]``.
 
-        NaN in the envelope: no lead is known there.
+        NaN in an envelope: the lead is not known there.
         """
         samples = np.concatenate([self._left, block], axis=1) if self._left.shape[1] else block
         whole = samples.shape[1] // self.step
         if not whole:
             self._left = samples.copy()
-            return np.empty(0), np.empty(0)
+            return self._nothing()
         if samples.shape[1] > whole * self.step or self._left.shape[1]:
             self._left = samples[:, whole * self.step :].copy()
             samples = samples[:, : whole * self.step]
@@ -154,8 +154,11 @@ class Envelope:
             )
             parts.append(self._compute())
         if not parts:
-            return np.empty(0), np.empty(0)
-        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+            return self._nothing()
+        return np.concatenate([p[0] for p in parts], axis=1), np.concatenate([p[1] for p in parts], axis=1)
+
+    def _nothing(self) -> tuple[Floats, Floats]:
+        return np.empty((len(self._inner), 0)), np.empty((len(self._inner), 0))
 
     def _take(self, groups: Floats) -> tuple[Floats, Floats]:
         with np.errstate(invalid="ignore", over="ignore"):
@@ -198,17 +201,14 @@ class Envelope:
     def _compute(self) -> tuple[Floats, Floats]:
         new = self._inner.shape[1] - self._past - self._ahead
         if new <= 0:
-            return np.empty(0), np.empty(0)
+            return self._nothing()
         rows = [self._one_lead(row, sure, new) for row, sure in zip(self._inner, self._known, strict=True)]
         keep = self._past + self._ahead
         self._inner = self._inner[:, -keep:].copy()
         self._known = self._known[:, -keep:].copy()
-        if len(rows) == 1:
-            height, sharp, _ = rows[0]
-            return height, sharp
-        return _middle(np.array([r[0] for r in rows]), np.array([r[1] for r in rows]), np.array([r[2] for r in rows]))
+        return np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
 
-    def _one_lead(self, row: Floats, sure: NDArray[np.bool_], new: int) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    def _one_lead(self, row: Floats, sure: NDArray[np.bool_], new: int) -> tuple[Floats, Floats]:
         past, ahead = self._past, self._ahead
         height, sharp = self._bank.lengths(row[past - ahead :])
         unknown = ~sure[past : past + new]
@@ -216,24 +216,8 @@ class Envelope:
             height[unknown] = np.nan
             sharp[unknown] = 0.0
         if len(self._inner) == 1:
-            return height, sharp, unknown
+            return height, sharp
         moves = np.concatenate([[0], np.cumsum(row[1:] != row[:-1])])
         still = moves[past + ahead :] == moves[past - self._flat : past - self._flat + new]
-        return height, sharp, unknown | still
-
-
-def _middle(heights: Floats, sharps: Floats, mute: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Median over the leads that speak; zero where all known leads are still, NaN where none is known."""
-    unknown = np.isnan(heights).all(axis=0)
-    speaking = len(heights) - mute.sum(axis=0)
-    out = []
-    for values in (heights, sharps):
-        ordered = np.sort(np.where(mute, np.inf, values), axis=0)
-        low = np.clip((speaking - 1) // 2, 0, None)
-        high = np.clip(speaking // 2, 0, len(heights) - 1)
-        columns = np.arange(values.shape[1])
-        with np.errstate(invalid="ignore"):
-            middle = (ordered[low, columns] + ordered[high, columns]) / 2
-        out.append(np.where(speaking > 0, middle, 0.0))
-    out[0][unknown] = np.nan
-    return out[0], out[1]
+        height[still & ~unknown] = 0.0
+        return height, sharp

@@ -38,7 +38,7 @@ def running_quantile(values: Floats, length: int, q: float = 0.5, every: int = 1
     half = length // 2
     edge = np.full(half, np.nan)
     padded = np.concatenate([edge, values, edge])
-    ordered = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)[::every].copy()
+    ordered = padded[np.arange(0, len(values), every)[:, None] + np.arange(2 * half + 1)]
     ordered.sort(axis=1)
     known = (ordered == ordered).sum(axis=1)
     place = q * np.maximum(known - 1, 0)

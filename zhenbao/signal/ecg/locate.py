@@ -43,14 +43,7 @@ class Locator:
     def _deflections(self, lead: Floats, centres: Ints) -> Floats:
         """``[beats, offsets]``."""
         around, narrow, wide = self.around, self._narrow, self._wide
-        inside = (centres >= around) & (centres < len(lead) - around)
-        windows = np.empty((len(centres), 2 * around + 1))
-        if inside.any():
-            views = np.lib.stride_tricks.sliding_window_view(lead, 2 * around + 1)
-            windows[inside] = views[centres[inside] - around]
-        if not inside.all():
-            at = centres[~inside, None] + np.arange(-around, around + 1)
-            windows[~inside] = lead[np.clip(at, 0, len(lead) - 1)]
+        windows = lead[np.clip(centres[:, None] + np.arange(-around, around + 1), 0, len(lead) - 1)]
         with np.errstate(invalid="ignore", over="ignore"):
             sums = np.zeros((len(centres), 2 * around + 2))
             np.cumsum(windows, axis=1, out=sums[:, 1:])

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from zhenbao.signal.ecg.candidates import NO_BINS, NONE, CandidateFinder
 from zhenbao.signal.ecg.choose import choose_beats
 from zhenbao.signal.ecg.envelope import Envelope, Floats
+from zhenbao.signal.ecg.fusion import fuse
 from zhenbao.signal.ecg.locate import Locator
 
 _BLOCK_S = 240.0
@@ -43,9 +44,17 @@ def detect_qrs(ecg_mv: ArrayLike, fs_hz: float) -> NDArray[np.int64]:
     found, bins = NONE, NO_BINS
     block = max(1, round(_BLOCK_S * envelope.rate_hz)) * envelope.step
     pieces = []
-    for start in range(0, samples.shape[1], block):
-        pieces.append(finder.push(*envelope.push(samples[:, start : start + block])))
-    pieces.append(finder.push(*envelope.flush()))
+    if len(samples) == 1:
+        for start in range(0, samples.shape[1], block):
+            height, sharp = envelope.push(samples[:, start : start + block])
+            pieces.append(finder.push(height[0], sharp[0]))
+        height, sharp = envelope.flush()
+        pieces.append(finder.push(height[0], sharp[0]))
+    else:
+        parts = [envelope.push(samples[:, start : start + block]) for start in range(0, samples.shape[1], block)]
+        heights, sharps = zip(*parts, envelope.flush(), strict=True)
+        both = fuse(np.concatenate(heights, axis=1), np.concatenate(sharps, axis=1), finder.bin_length)
+        pieces.append(finder.push(*both))
     pieces.append(finder.flush())
     for some, summed in pieces:
         found, bins = found.join(some), bins.join(summed)

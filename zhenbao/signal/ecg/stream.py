@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from zhenbao.signal.ecg.causal import CausalChooser
 from zhenbao.signal.ecg.envelope import Envelope
+from zhenbao.signal.ecg.fusion import CausalFusion
 from zhenbao.signal.ecg.locate import Locator
 from zhenbao.signal.ecg.qrs import as_leads, check_rate
 from zhenbao.signal.ecg.tuning import TUNING
@@ -37,6 +38,7 @@ class QrsStream:
         self._fs_hz, self._leads = fs_hz, leads
         self._envelope = Envelope(fs_hz, leads)
         self._chooser = CausalChooser(self._envelope.rate_hz)
+        self._fusion = CausalFusion(leads, self._chooser.bin_length)
         self._locator = Locator(fs_hz)
         step = self._envelope.step
         self._hop = max(1, round(_HOP_S * self._envelope.rate_hz)) * step
@@ -71,7 +73,7 @@ class QrsStream:
             while self._filled - self._taken >= self._hop:
                 block = self._raw[:, self._taken : self._taken + self._hop]
                 self._taken += self._hop
-                found = self._chooser.push(*self._envelope.push(block))
+                found = self._chooser.push(*self._fusion.push(*self._envelope.push(block)))
                 if found:
                     peaks += self._locate(found)
         return peaks
@@ -80,8 +82,10 @@ class QrsStream:
         """The recording has ended: the remaining beats. The stream takes no more samples that count."""
         rest = self._raw[:, self._taken : self._filled]
         self._taken = self._filled
-        found = self._chooser.push(*self._envelope.push(rest))
-        found += self._chooser.push(*self._envelope.flush())
+        found = []
+        for heights, sharps in (self._envelope.push(rest), self._envelope.flush()):
+            found += self._chooser.push(*self._fusion.push(heights, sharps))
+        found += self._chooser.push(*self._fusion.flush())
         return self._locate(found + self._chooser.flush())
 
     def _locate(self, found: list[int]) -> list[int]:

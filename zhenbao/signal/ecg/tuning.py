@@ -51,6 +51,9 @@ class Tuning:
     """A beat counts with at most this many local heights: an artefact does not lift the level."""
     passes: int = 3
 
+    fusion_bins: int = 15
+    """What a lead's beats are like is told by this many bins."""
+
     threshold: float = 0.34
     """Where between noise and beat a candidate is as likely the one as the other."""
     noise_least: float = 0.08
