@@ -2,7 +2,8 @@
 
 Envelopes of several leads are added after division by the height that beats have there, so a lead of low voltage has
 a voice too; its weight is how far beats rise above what lies between them (contrast) and how little their heights vary.
-A wild lead is neither clear nor steady, and no lead may say more than ``outlier`` times its usual height.
+A wild lead is neither clear nor steady, and no lead may say more than ``outlier`` times what is high for it. The sum is
+then scaled by how high beats are now compared with those of the minute around: a standstill stays low.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ def fuse(heights: Floats, sharps: Floats, bin_length: int, tuning: Tuning = TUNI
         return heights[0], sharps[0]
     whole = max(1, n // bin_length)
     length = min(bin_length, n)
-    level, weight = np.empty((2, leads, whole))
+    habits = np.empty((4, leads, whole))
     for lead in range(leads):
         rows = heights[lead, : whole * length].reshape(whole, length)
-        level[lead], weight[lead] = _by_neighbours(*_sum_up(rows), tuning)
+        habits[:, lead] = _by_neighbours(*_sum_up(rows), tuning)
     bins = np.minimum(np.arange(n) // length, whole - 1)
-    return _add_up(heights, sharps, level[:, bins], weight[:, bins], tuning)
+    return _add_up(heights, sharps, habits[:, :, bins], tuning)
 
 
 class CausalFusion:
@@ -46,8 +47,7 @@ class CausalFusion:
         self._held: list[tuple[Floats, Floats]] = []
         self._highest = np.empty((leads, 0))
         self._middle = np.empty((leads, 0))
-        self._level = np.empty((leads, 0))
-        self._weight = np.empty((leads, 0))
+        self._habits: Floats | None = None
 
     def push(self, heights: Floats, sharps: Floats) -> tuple[Floats, Floats]:
         """The next values; none before the first bin is full."""
@@ -58,7 +58,7 @@ class CausalFusion:
             self._learn(self._open[:, : self._length])
             self._open = self._open[:, self._length :]
         self._held.append((heights, sharps))
-        return self._release() if self._level.shape[1] else (np.empty(0), np.empty(0))
+        return self._release() if self._habits is not None else (np.empty(0), np.empty(0))
 
     def flush(self) -> tuple[Floats, Floats]:
         """What waited for the first bin, in a very short recording."""
@@ -68,19 +68,19 @@ class CausalFusion:
         return self._release()
 
     def _learn(self, values: Floats) -> None:
-        keep = self._tuning.fusion_bins + 1
+        keep = self._tuning.bins_far
         sums = [_sum_up(row[None, :]) for row in values]
         self._highest = np.concatenate([self._highest, [s[0] for s in sums]], axis=1)[:, -keep:]
         self._middle = np.concatenate([self._middle, [s[1] for s in sums]], axis=1)[:, -keep:]
         known = [_by_past(h, m, self._tuning) for h, m in zip(self._highest, self._middle, strict=True)]
-        self._level = np.array([[level] for level, _ in known])
-        self._weight = np.array([[weight] for _, weight in known])
+        self._habits = np.array(known).T[:, :, None]
 
     def _release(self) -> tuple[Floats, Floats]:
+        assert self._habits is not None
         heights = np.concatenate([h for h, _ in self._held], axis=1)
         sharps = np.concatenate([s for _, s in self._held], axis=1)
         self._held.clear()
-        return _add_up(heights, sharps, self._level, self._weight, self._tuning)
+        return _add_up(heights, sharps, self._habits, self._tuning)
 
 
 def _sum_up(rows: Floats) -> tuple[Floats, Floats]:
@@ -92,21 +92,28 @@ def _sum_up(rows: Floats) -> tuple[Floats, Floats]:
     return np.where(lost, np.nan, ordered[:, -1]), np.where(lost, np.nan, np.maximum(middle, 0.0))
 
 
-def _by_neighbours(highest: Floats, middle: Floats, tuning: Tuning) -> tuple[Floats, Floats]:
+def _by_neighbours(highest: Floats, middle: Floats, tuning: Tuning) -> Floats:
+    """``[4, bins]``: usual height, weight, what is high, and the usual height of the minute around."""
     pairs = np.fmax(highest, np.append(highest[1:], np.nan))
     low, level, high = (running_quantile(pairs, tuning.fusion_bins, q) for q in (0.1, 0.5, 0.9))
     between = running_quantile(middle, tuning.fusion_bins)
-    return level, _trust(low, level, high, between)
+    slow = running_quantile(pairs, tuning.bins_far, tuning.far_quantile, every=5)
+    return np.array([level, _trust(low, level, high, between), high, slow])
 
 
-def _by_past(highest: Floats, middle: Floats, tuning: Tuning) -> tuple[float, float]:
+def _by_past(highest: Floats, middle: Floats, tuning: Tuning) -> tuple[float, float, float, float]:
+    """The same four for now, from the bins before."""
     pairs = np.fmax(highest[:-1], highest[1:]) if len(highest) > 1 else highest
     known = pairs[~np.isnan(pairs)]
     if not len(known):
-        return float("nan"), 0.0
-    low, level, high = np.quantile(known, [0.1, 0.5, 0.9])
-    between = float(np.nanmedian(middle)) if not np.isnan(middle).all() else 0.0
-    return float(level), float(_trust(low, level, high, between))
+        return float("nan"), 0.0, float("nan"), float("nan")
+    recent = pairs[-tuning.fusion_bins :]
+    recent = recent[~np.isnan(recent)]
+    low, level, high = np.quantile(recent if len(recent) else known, [0.1, 0.5, 0.9])
+    quiet = middle[-tuning.fusion_bins :]
+    between = float(np.nanmedian(quiet)) if not np.isnan(quiet).all() else 0.0
+    slow = float(np.quantile(known, tuning.far_quantile))
+    return float(level), float(_trust(low, level, high, between)), float(high), slow
 
 
 def _trust(low: Floats, level: Floats, high: Floats, between: Floats | float) -> Floats:
@@ -117,21 +124,18 @@ def _trust(low: Floats, level: Floats, high: Floats, between: Floats | float) ->
     return trust
 
 
-def _add_up(heights: Floats, sharps: Floats, level: Floats, weight: Floats, tuning: Tuning) -> tuple[Floats, Floats]:
-    if level.shape[1] == 1 and heights.min(initial=1.0) > 0 and level.min() > 0 and weight.sum() > 0:
-        # The usual case while a recording runs: every lead speaks, with one level and weight each.
-        factor, share = 1 / level, weight / weight.sum()
-        together = [(np.minimum(values * factor, tuning.outlier) * share).sum(axis=0) for values in (heights, sharps)]
-        return together[0], together[1]
+def _add_up(heights: Floats, sharps: Floats, habits: Floats, tuning: Tuning) -> tuple[Floats, Floats]:
+    level, weight, high, slow = habits
     known: NDArray[np.bool_] = ~np.isnan(heights)
-    says = known & (heights > 0) & (level > 0)
+    says = known & (heights > 0) & (level > 0) & (slow > 0)
     share = np.where(says, weight, 0.0)
     total = share.sum(axis=0)
-    nothing = total <= 0
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(nothing, 0.0, share / total)
-        height = np.where(says, np.minimum(heights / level, tuning.outlier), 0.0)
-        sharp = np.where(says, np.minimum(sharps / level, tuning.outlier), 0.0)
-    one, other = (share * height).sum(axis=0), (share * sharp).sum(axis=0)
+        share = np.where(total > 0, share / total, 0.0)
+        # Divided by the usual height, summed, and multiplied by how that compares with the minute around.
+        now = (share * np.where(says, level / slow, 0.0)).sum(axis=0)
+        ceiling = tuning.outlier * high
+        one = (share * np.where(says, np.minimum(heights, ceiling) / level, 0.0)).sum(axis=0) * now
+        other = (share * np.where(says, np.minimum(sharps, ceiling) / level, 0.0)).sum(axis=0) * now
     one[~known.any(axis=0)] = np.nan
     return one, other
