@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from zhenbao.model.ecg_twelve import EcgFact
 from zhenbao.model.finding import Finding
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -41,3 +42,13 @@ class EcgAnalysis:
     quality: EcgQuality
     limits: tuple[str, ...] = ()
     """Keys of the ``ecg_limit`` words: what this result does not say."""
+    st60_mm: dict[str, float] | None = None
+    """Per lead, level 60 ms after the J point, as ``st_mm``."""
+    axis_deg: float | None = None
+    """Frontal QRS axis: 0 is lead I, 90 is aVF."""
+    conduction: str | None = None
+    """Key of the ``ecg_conduction`` words; None where it was not judged."""
+    facts: tuple[EcgFact, ...] = ()
+    """What was seen in the tracing, with the leads and beats it rests on; the rules make findings of it."""
+    hints: tuple[EcgFact, ...] = ()
+    """Keys of the ``ecg_hint`` words: what to record or think of next."""

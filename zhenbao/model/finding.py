@@ -50,6 +50,12 @@ class Finding:
     status: Literal["present", "undetermined"] = "present"
     needs: tuple[str, ...] = ()
     """Context that is unknown and would decide an undetermined finding, for instance ``known_diabetes``."""
+    leads: tuple[str, ...] = ()
+    """Of a tracing: the leads it rests on."""
+    beats: tuple[int, ...] = ()
+    """Of a tracing: sample indices of the beats it rests on."""
+    confidence: str = ""
+    """Key of the ``ecg_confidence`` words; empty where the numbers speak for themselves."""
 
 
 def most_urgent(findings: tuple[Finding, ...]) -> Urgency:

@@ -4,7 +4,7 @@ Nothing here diagnoses: a finding is a hint on the device (初筛提示) until a
 """
 
 from zhenbao.model.finding import Finding
-from zhenbao.rules.judge import DOMAINS, evaluate, facts
+from zhenbao.rules.judge import DOMAINS, evaluate, facts, facts_behind
 from zhenbao.rules.routes import Route, Trigger, routes
 from zhenbao.rules.routing import Routing, route_for
 from zhenbao.rules.table import Bilingual, Clocks, Rule, all_rules, clocks, rule
@@ -26,6 +26,7 @@ __all__ = [
     "codes",
     "evaluate",
     "facts",
+    "facts_behind",
     "route_for",
     "routes",
     "rule",

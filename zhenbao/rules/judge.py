@@ -76,6 +76,15 @@ def facts(domain: str) -> Mapping[str, tuple[str, ...]]:
     return domain_conditions(domain).facts
 
 
+def facts_behind(domain: str, rule_id: str) -> tuple[str, ...]:
+    """The facts that a rule looks at, and those that can raise its urgency: whatever a finding of it may rest on."""
+    entry = domain_conditions(domain).rules.get(rule_id)
+    if entry is None:
+        return ()
+    conditions = (entry.when, entry.requires, *(r.when for r in entry.raises))
+    return tuple(dict.fromkeys(leaf.name for c in conditions for leaf in leaves(c) if isinstance(leaf, Fact)))
+
+
 class _Reading:
     """One reading against one domain. True, False, and None for unknown (Kleene's logic)."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from zhenbao.firmware_sim.waveforms.twelve_lead import infarction
 from zhenbao.model.ecg import LEADS, EcgAnalysis
 from zhenbao.model.finding import Urgency
 from zhenbao.signal.ecg import analyse_ecg
@@ -39,7 +40,7 @@ def test_heart_rate_and_its_rule(make_ecg: Callable[..., Signal], bpm: float, ru
     assert analysis.intervals["rr"] == pytest.approx(60000 / bpm, rel=0.01)
     assert rule in rules_of(analysis)
     assert analysis.classes == ("?",) * len(analysis.beats)
-    assert analysis.st_mm is None
+    assert analysis.st_mm is not None and max(abs(v) for v in analysis.st_mm.values()) < 0.6  # no ST in these waves
     assert analysis.quality.acceptable
 
 
@@ -125,8 +126,23 @@ def test_limits_say_what_is_not_said(
     leads = twelve(make_ecg(np.arange(0.3, 9.9, 0.8), 500, 10))[: len(names)]
     analysis = analyse_ecg(leads, 500, names, highpass_hz=highpass, zero_phase=zero_phase)
     limits = set(analysis.limits)
-    assert expected | {"st-not-analysed", "excludes-nothing", "rhythm-by-physician"} <= limits
+    assert expected | {"excludes-nothing", "rhythm-by-physician"} <= limits
+    assert ("st-not-judged" in limits) == (analysis.st_mm is None) == bool(expected)
+    assert analysis.limits[-1] == "excludes-nothing"
     assert not absent & limits
+
+
+def test_an_infarction_carries_rule_leads_beats_and_confidence() -> None:
+    ecg_mv = infarction("inferior").render().mv
+    analysis = analyse_ecg(ecg_mv, 500, LEADS, sex="male", age_years=60, highpass_hz=0.05)
+    (found,) = [f for f in analysis.findings if f.rule_id == "EC03"]
+    assert found.urgency is Urgency.ORANGE
+    assert {"II", "III", "aVF"} <= set(found.leads)
+    assert found.confidence in ("likely", "possible")
+    assert len(found.beats) >= 5 and set(found.beats) <= set(analysis.beats)
+    spoiled = analyse_ecg(ecg_mv, 500, LEADS, sex="male", age_years=60, highpass_hz=0.5)
+    assert spoiled.st_mm is None
+    assert not {"EC01", "EC02", "EC03", "EC04", "EC05"} & rules_of(spoiled)
 
 
 @pytest.mark.parametrize("language", ["zh_CN", "en"])

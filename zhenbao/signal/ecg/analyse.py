@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from zhenbao.model.ecg import LEADS, EcgAnalysis, EcgQuality
+from zhenbao.model.ecg_twelve import EcgFact, TwelveLead
+from zhenbao.model.finding import Finding
 from zhenbao.model.quantity import Quantity
-from zhenbao.rules import evaluate
+from zhenbao.rules import evaluate, facts_behind
 from zhenbao.signal.ecg.criteria import criteria
 from zhenbao.signal.ecg.envelope import Floats
 from zhenbao.signal.ecg.qrs import as_leads, detect_qrs
 from zhenbao.signal.ecg.quality import assess_quality, usable_seconds
 from zhenbao.signal.ecg.rhythm import Flags, Intervals, believed_intervals
-
-if TYPE_CHECKING:
-    from zhenbao.model.finding import Finding
+from zhenbao.signal.ecg.twelve import measure_twelve
 
 _ADULT_YEARS = 18
+_CONFIDENCE = ("uncertain", "possible", "likely")
 
 
 def analyse_ecg(
@@ -34,7 +35,7 @@ def analyse_ecg(
     zero_phase: bool = False,
     profile: str | None = None,
 ) -> EcgAnalysis:
-    """Quality first, then beats, rate, regularity and pauses; ST is not analysed yet.
+    """Quality first, then beats, rate, regularity and pauses, then intervals and ST of the averaged beat.
 
     Args:
         ecg_mv: ``[leads, n]`` (or ``[n]``) in millivolts, NaN where there is no value; only leads that were fitted.
@@ -42,9 +43,9 @@ def analyse_ecg(
         lead_names: one for each row, ``I`` to ``V6`` where they are standard leads.
         sex: ``male`` or ``female``; anything else is unknown.
         age_years: in completed years.
-        highpass_hz: what the recorder cut below; None is unknown.
+        highpass_hz: what the recorder cut below; None is unknown, and ST is then not judged.
         zero_phase: that filter was applied forwards and backwards, so it does not tilt ST.
-        profile: the county's rule profile; there is one set of rules so far, the strictest of the lists read.
+        profile: the county's rule profile (see :func:`zhenbao.signal.ecg.twelve.measure_twelve`).
 
     Returns:
         Findings are hints (初筛提示), never a diagnosis. Where no lead is good for long enough there is no
@@ -61,10 +62,26 @@ def analyse_ecg(
     beats = detect_qrs(samples[connected], fs_hz) if connected.any() else np.empty(0, np.int64)
     # A lead's bad second is no reason to mistrust an interval that other leads show: one lead is enough.
     seen: Flags = np.asarray(usable.any(axis=0), bool)
-    intervals = believed_intervals(np.where(usable, samples, np.nan), fs_hz, beats, seen)
+    trusted = np.where(usable, samples, np.nan)
+    intervals = believed_intervals(trusted, fs_hz, beats, seen)
     # Rate and pauses need one good lead; a loose electrode elsewhere must not silence a critical one.
     judged = quality.acceptable or float(seen.mean()) >= criteria()["rate_seen_share"]
     rate = intervals.rate_bpm if judged and len(beats) >= 3 else None
+    classes = ("?",) * len(beats)
+    averaged = TwelveLead()
+    if judged and len(set(names)) == len(names):
+        averaged = measure_twelve(
+            trusted,
+            fs_hz,
+            names,
+            beats,
+            classes,
+            sex=sex,
+            age_years=age_years,
+            highpass_hz=highpass_hz,
+            zero_phase=zero_phase,
+            profile=profile,
+        )
     context = {"sex": sex} if sex in ("male", "female") else {}
     if age_years is not None:
         context["adult"] = "yes" if age_years >= _ADULT_YEARS else "no"
@@ -72,14 +89,19 @@ def analyse_ecg(
         fs_hz=float(fs_hz),
         lead_names=names,
         beats=tuple(beats.tolist()),
-        classes=("?",) * len(beats),
+        classes=classes,
         heart_rate_bpm=None if rate is None else round(rate, 1),
         rhythm=intervals.rhythm if judged else "not-judged",
-        intervals=_milliseconds(intervals),
-        st_mm=None,
-        findings=_findings(quality, judged, fs_hz, rate, intervals, context),
+        intervals={**{k: v for k, v in averaged.intervals.items() if k != "rr"}, **_milliseconds(intervals)},
+        st_mm=averaged.st_mm,
+        findings=_findings(quality, judged, fs_hz, rate, intervals, averaged, context, beats.tolist()),
         quality=quality,
-        limits=_limits(names, quality, judged, len(beats), intervals, highpass_hz, zero_phase),
+        limits=_limits(names, quality, judged, len(beats), intervals, averaged, highpass_hz, zero_phase),
+        st60_mm=averaged.st60_mm,
+        axis_deg=averaged.axis_deg,
+        conduction=averaged.conduction,
+        facts=averaged.facts,
+        hints=averaged.hints,
     )
 
 
@@ -108,15 +130,33 @@ def _findings(
     fs_hz: float,
     rate: float | None,
     intervals: Intervals,
+    averaged: TwelveLead,
     context: Mapping[str, str],
+    beats: list[int],
 ) -> tuple[Finding, ...]:
-    values = {"usable_s": Quantity(round(usable_seconds(quality, fs_hz), 2), "s")}
+    values = {"usable_s": Quantity(round(usable_seconds(quality, fs_hz), 2), "s"), **averaged.quantities}
     if rate is not None:
         values["heart_rate_ecg"] = Quantity(round(rate, 1), "/min")
     if judged and (longest := intervals.longest) is not None:
         seconds, open_ended = longest
         values["ecg_rr_max"] = Quantity(round(seconds, 3), "s", ">" if open_ended else None)
-    return evaluate("ecg", values, context)
+    seen = {**context, **{fact.name: "yes" for fact in averaged.facts}}
+    usable = tuple(name for name, stretches in quality.usable.items() if stretches)
+    return tuple(_with_grounds(f, averaged.facts, usable, beats) for f in evaluate("ecg", values, seen))
+
+
+def _with_grounds(finding: Finding, facts: Iterable[EcgFact], leads: tuple[str, ...], beats: list[int]) -> Finding:
+    """The finding with what it rests on: that of its facts, or all beats and leads where it is a number."""
+    behind = facts_behind("ecg", finding.rule_id)
+    grounds = [fact for fact in facts if fact.name in behind]
+    if not grounds:
+        return replace(finding, leads=leads, beats=tuple(beats))
+    return replace(
+        finding,
+        leads=tuple(dict.fromkeys(lead for fact in grounds for lead in fact.leads)),
+        beats=tuple(sorted({beat for fact in grounds for beat in fact.beats})),
+        confidence=min((fact.confidence for fact in grounds), key=_CONFIDENCE.index),
+    )
 
 
 def _limits(
@@ -125,6 +165,7 @@ def _limits(
     judged: bool,
     beats: int,
     intervals: Intervals,
+    averaged: TwelveLead,
     highpass_hz: float | None,
     zero_phase: bool,
 ) -> tuple[str, ...]:
@@ -137,12 +178,16 @@ def _limits(
         limits.append("few-beats" if beats else "no-beats")
     if intervals.unsure:
         limits.append("gap-unsure")
-    limits += ["rhythm-by-physician", "st-not-analysed"]
-    if not set(LEADS) <= set(names):
-        limits.append("fewer-leads")
-    if highpass_hz is None:
-        limits.append("highpass-unknown")
-    elif highpass_hz > criteria()["st_highpass_hz"] and not zero_phase:
-        limits.append("highpass-high")
+    limits.append("rhythm-by-physician")
+    if averaged.st_mm is None:
+        limits.append("st-not-judged")
+    limits += [limit for limit in averaged.limits if limit not in ("no-beats", "few-beats")]
+    if not averaged.limits:
+        if not set(LEADS) <= set(names):
+            limits.append("fewer-leads")
+        if highpass_hz is None:
+            limits.append("highpass-unknown")
+        elif highpass_hz > criteria()["st_highpass_hz"] and not zero_phase:
+            limits.append("highpass-high")
     limits.append("excludes-nothing")
-    return tuple(limits)
+    return tuple(dict.fromkeys(limits[:-1] if "excludes-nothing" in limits[:-1] else limits))
