@@ -1,13 +1,14 @@
 # make demo   the whole story on this machine, with simulated devices
 # make test   all tests (as root it installs the Debian packages that some need; otherwise those skip and say so)
 # make check  format, lint, types, layers, fast tests: under a minute, before every push
-# make validate  accuracy on public recordings, where they lie
+# make validate  accuracy on public recordings, where they lie, other packages beside ours; writes docs/clinical/ecg.md
+# make bench  speed, import and memory beside other packages, as ratios of one run
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format validate clean
+.PHONY: demo test check format validate bench clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt package.json package-lock.json zhenbao/hub/web/vendor.py
@@ -35,8 +36,20 @@ check: $(READY)
 format: $(READY)
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
 
-validate: $(READY)
-	@$(BIN)/python tests/validation/ecg_qrs.py
+# Other packages are measured in an environment of their own: the product depends on none of them.
+PEERS := .venv-peers
+
+$(PEERS)/.ready: pyproject.toml
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo "Setting up $(PEERS) (once; a few minutes, needs the network) ..."
+	@$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check --editable '.[peers]'
+	@touch $@
+
+validate: $(PEERS)/.ready
+	@OPENBLAS_NUM_THREADS=1 $(PEERS)/bin/python tests/validation/ecg_report.py
+
+bench: $(PEERS)/.ready
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python tests/benchmarks/ecg_speed.py
 
 clean:
-	@rm -rf .venv node_modules zhenbao/hub/web/vendor build dist *.egg-info
+	@rm -rf .venv $(PEERS) node_modules zhenbao/hub/web/vendor build dist *.egg-info

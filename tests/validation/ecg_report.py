@@ -1,0 +1,82 @@
+"""Measures the ECG analysis on the public recordings that are here and writes docs/clinical/ecg.md.
+
+    .venv/bin/python tests/validation/ecg_report.py [--no-doc] [DATABASE ...]
+
+Recordings and the evaluator are found through ZHENBAO_DATA; other packages are measured beside ours where the extra
+``peers`` is installed. A script, not a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from datetime import date
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from detectors import peers
+from ecg_qrs import DATABASES, tables
+from recordings import DATA, ROOT, evaluator
+
+from zhenbao.signal.ecg import assess_quality
+
+DOC = ROOT / "docs" / "clinical" / "ecg.md"
+TEXT = Path(__file__).with_name("ecg_report.md.template")
+
+
+def quality_line() -> str:
+    """Agreement of assess_quality with people."""
+    file = DATA / "data" / "cinc2011" / "cinc2011.npz"
+    if not file.is_file():
+        return "Not run: the recordings are not here."
+    data = np.load(file)
+    samples, people, names = data["ecg_lsb"], data["acceptable"], [str(n) for n in data["leads"]]
+    ours = np.array([assess_quality(one * 0.005, 500, names).acceptable for one in samples])
+    return (
+        f"CinC 2011 set a, {len(people)} twelve-lead phone recordings: agreement with people "
+        f"{100 * (ours == people).mean():.1f} %; "
+        f"of {int((~people).sum())} that people refused {100 * (~ours[~people]).mean():.1f} % are refused, "
+        f"of {int(people.sum())} that they took {100 * ours[people].mean():.1f} % are taken. "
+        "The limits were chosen on these same recordings."
+    )
+
+
+def main() -> None:
+    """Run, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("databases", nargs="*", default=list(DATABASES))
+    parser.add_argument("--no-doc", action="store_true", help="print only")
+    chosen = parser.parse_args()
+    ec57 = evaluator()
+    totals, named, records = [], [], []
+    for database in chosen.databases:
+        total, rows, failed = tables(ec57, database)
+        if not rows:
+            print(f"{database}: not here, left out")
+            continue
+        print("\n".join(rows), f"\nMore than 1 % errors: {failed}\n", flush=True)
+        totals += [f"### {database}, {len(rows) - 2} recordings", "", *total, ""]
+        named.append(f"* {database}: {failed}.")
+        records += [f"### {database}", "", *rows, ""]
+    quality = quality_line()
+    print(quality)
+    text = Template(
+        TEXT.read_text(encoding="utf-8")
+    ).substitute(
+        date=date.today().isoformat(),  # noqa: DTZ011 - the day on this machine is what a reader asks for
+        command=" ".join(["python", "tests/validation/ecg_report.py", *sys.argv[1:]]),
+        machine=f"Python {platform.python_version()}, numpy {np.__version__}",
+        peers=", ".join(peers()) or "none was installed",
+        totals="\n".join(totals).rstrip(),
+        failures="\n".join(named),
+        quality=quality,
+        tables="\n".join(records).rstrip(),
+    )
+    if not chosen.no_doc:
+        DOC.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
