@@ -202,22 +202,19 @@ class Envelope:
         new = self._inner.shape[1] - self._past - self._ahead
         if new <= 0:
             return self._nothing()
-        rows = [self._one_lead(row, sure, new) for row, sure in zip(self._inner, self._known, strict=True)]
+        past, ahead = self._past, self._ahead
+        heights, sharps = np.empty((2, len(self._inner), new))
+        for lead, row in enumerate(self._inner):
+            heights[lead], sharps[lead] = self._bank.lengths(row[past - ahead :])
+        unknown = ~self._known[:, past : past + new]
+        if len(self._inner) > 1:
+            changes = np.cumsum(self._inner[:, 1:] != self._inner[:, :-1], axis=1)
+            still = changes[:, past + ahead - 1 :] == changes[:, past - self._flat - 1 : past - self._flat - 1 + new]
+            heights[still] = 0.0
+        if unknown.any():
+            heights[unknown] = np.nan
+            sharps[unknown] = 0.0
         keep = self._past + self._ahead
         self._inner = self._inner[:, -keep:].copy()
         self._known = self._known[:, -keep:].copy()
-        return np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
-
-    def _one_lead(self, row: Floats, sure: NDArray[np.bool_], new: int) -> tuple[Floats, Floats]:
-        past, ahead = self._past, self._ahead
-        height, sharp = self._bank.lengths(row[past - ahead :])
-        unknown = ~sure[past : past + new]
-        if unknown.any():
-            height[unknown] = np.nan
-            sharp[unknown] = 0.0
-        if len(self._inner) == 1:
-            return height, sharp
-        moves = np.concatenate([[0], np.cumsum(row[1:] != row[:-1])])
-        still = moves[past + ahead :] == moves[past - self._flat : past - self._flat + new]
-        height[still & ~unknown] = 0.0
-        return height, sharp
+        return heights, sharps

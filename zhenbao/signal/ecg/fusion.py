@@ -8,6 +8,8 @@ then scaled by how high beats are now compared with those of the minute around: 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,7 @@ class CausalFusion:
         self._highest = np.empty((leads, 0))
         self._middle = np.empty((leads, 0))
         self._habits: Floats | None = None
+        self._steady: _Steady | None = None
 
     def push(self, heights: Floats, sharps: Floats) -> tuple[Floats, Floats]:
         """The next values; none before the first bin is full."""
@@ -57,6 +60,8 @@ class CausalFusion:
         while self._open.shape[1] >= self._length:
             self._learn(self._open[:, : self._length])
             self._open = self._open[:, self._length :]
+        if self._steady is not None and not self._held and (sums := self._steady.add_up(heights, sharps)) is not None:
+            return sums
         self._held.append((heights, sharps))
         return self._release() if self._habits is not None else (np.empty(0), np.empty(0))
 
@@ -69,11 +74,11 @@ class CausalFusion:
 
     def _learn(self, values: Floats) -> None:
         keep = self._tuning.bins_far
-        sums = [_sum_up(row[None, :]) for row in values]
-        self._highest = np.concatenate([self._highest, [s[0] for s in sums]], axis=1)[:, -keep:]
-        self._middle = np.concatenate([self._middle, [s[1] for s in sums]], axis=1)[:, -keep:]
-        known = [_by_past(h, m, self._tuning) for h, m in zip(self._highest, self._middle, strict=True)]
-        self._habits = np.array(known).T[:, :, None]
+        highest, middle = _sum_up(values)
+        self._highest = np.concatenate([self._highest, highest[:, None]], axis=1)[:, -keep:]
+        self._middle = np.concatenate([self._middle, middle[:, None]], axis=1)[:, -keep:]
+        self._habits = _by_past(self._highest, self._middle, self._tuning)[:, :, None]
+        self._steady = _Steady.of(self._habits, self._tuning)
 
     def _release(self) -> tuple[Floats, Floats]:
         assert self._habits is not None
@@ -101,19 +106,30 @@ def _by_neighbours(highest: Floats, middle: Floats, tuning: Tuning) -> Floats:
     return np.array([level, _trust(low, level, high, between), high, slow])
 
 
-def _by_past(highest: Floats, middle: Floats, tuning: Tuning) -> tuple[float, float, float, float]:
-    """The same four for now, from the bins before."""
-    pairs = np.fmax(highest[:-1], highest[1:]) if len(highest) > 1 else highest
-    known = pairs[~np.isnan(pairs)]
-    if not len(known):
-        return float("nan"), 0.0, float("nan"), float("nan")
-    recent = pairs[-tuning.fusion_bins :]
-    recent = recent[~np.isnan(recent)]
-    low, level, high = np.quantile(recent if len(recent) else known, [0.1, 0.5, 0.9])
-    quiet = middle[-tuning.fusion_bins :]
-    between = float(np.nanmedian(quiet)) if not np.isnan(quiet).all() else 0.0
-    slow = float(np.quantile(known, tuning.far_quantile))
-    return float(level), float(_trust(low, level, high, between)), float(high), slow
+def _by_past(highest: Floats, middle: Floats, tuning: Tuning) -> Floats:
+    """The same four ``[4, leads]`` for now, from the bins before ``[leads, bins]``."""
+    pairs = np.fmax(highest[:, :-1], highest[:, 1:]) if highest.shape[1] > 1 else highest
+    slow, middle_of_all = _quantiles(pairs, tuning.far_quantile, 0.5)
+    low, level, high = _quantiles(pairs[:, -tuning.fusion_bins :], 0.1, 0.5, 0.9)
+    (between,) = _quantiles(middle[:, -tuning.fusion_bins :], 0.5)
+    # A lead that has been off for so long is taken as it was before.
+    lost = np.isnan(level)
+    low, level, high = (np.where(lost, middle_of_all, q) for q in (low, level, high))
+    return np.array([level, _trust(low, level, high, np.nan_to_num(between)), high, slow])
+
+
+def _quantiles(rows: Floats, *fractions: float) -> list[Floats]:
+    """Of each row ``[rows, n]``, interpolated, NaN left out; NaN where all are."""
+    ordered = np.sort(rows, axis=1)
+    last = np.maximum(np.count_nonzero(ordered == ordered, axis=1) - 1, 0)
+    each = np.arange(len(rows))
+    found = []
+    for fraction in fractions:
+        place = fraction * last
+        low = place.astype(np.int64)
+        below = ordered[each, low]
+        found.append(below + (place - low) * (ordered[each, np.minimum(low + 1, last)] - below))
+    return found
 
 
 def _trust(low: Floats, level: Floats, high: Floats, between: Floats | float) -> Floats:
@@ -122,6 +138,30 @@ def _trust(low: Floats, level: Floats, high: Floats, between: Floats | float) ->
         steady = np.clip(low / high, 0.05, 1.0)
         trust: Floats = np.nan_to_num(contrast * steady, nan=0.0, posinf=0.0)
     return trust
+
+
+@dataclass(frozen=True, slots=True)
+class _Steady:
+    """The same sum while habits stay and every lead says something: what each lead's value is multiplied by."""
+
+    factor: Floats
+    """``[leads]``"""
+    ceiling: Floats
+    """``[leads, 1]``"""
+
+    @classmethod
+    def of(cls, habits: Floats, tuning: Tuning) -> _Steady | None:
+        level, weight, high, slow = habits[:, :, 0]
+        total = weight.sum()
+        if not (total > 0 and (level > 0).all() and (slow > 0).all()):
+            return None
+        share = weight / total
+        return cls(share / level * (share * level / slow).sum(), tuning.outlier * high[:, None])
+
+    def add_up(self, heights: Floats, sharps: Floats) -> tuple[Floats, Floats] | None:
+        if not heights.min() > 0:
+            return None
+        return self.factor @ np.minimum(heights, self.ceiling), self.factor @ np.minimum(sharps, self.ceiling)
 
 
 def _add_up(heights: Floats, sharps: Floats, habits: Floats, tuning: Tuning) -> tuple[Floats, Floats]:
