@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from zhenbao.model.ecg_rhythm import Stretch
 from zhenbao.model.ecg_twelve import EcgFact
 from zhenbao.model.finding import Finding
 
@@ -30,7 +31,7 @@ class EcgAnalysis:
     beats: tuple[int, ...]
     """R-peak sample indices, ascending."""
     classes: tuple[str, ...]
-    """Per beat: ``N S V F / ?``; all ``?`` where beats are not classified."""
+    """Per beat: ``N S V F / ?``; ``?`` where it could not be classified."""
     heart_rate_bpm: float | None
     rhythm: str
     """Key of the ``rhythm`` words; ``not-judged`` where the analysis does not tell."""
@@ -52,3 +53,5 @@ class EcgAnalysis:
     """What was seen in the tracing, with the leads and beats it rests on; the rules make findings of it."""
     hints: tuple[EcgFact, ...] = ()
     """Keys of the ``ecg_hint`` words: what to record or think of next."""
+    stretches: tuple[Stretch, ...] = ()
+    """Rhythm by time, with its rate and how sure it is; they need not cover the recording."""

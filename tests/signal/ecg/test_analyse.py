@@ -39,7 +39,7 @@ def test_heart_rate_and_its_rule(make_ecg: Callable[..., Signal], bpm: float, ru
     assert analysis.heart_rate_bpm == pytest.approx(bpm, rel=0.01)
     assert analysis.intervals["rr"] == pytest.approx(60000 / bpm, rel=0.01)
     assert rule in rules_of(analysis)
-    assert analysis.classes == ("?",) * len(analysis.beats)
+    assert set(analysis.classes) <= {"N", "?"}
     assert analysis.st_mm is not None and max(abs(v) for v in analysis.st_mm.values()) < 0.6  # no ST in these waves
     assert analysis.quality.acceptable
 
@@ -47,8 +47,8 @@ def test_heart_rate_and_its_rule(make_ecg: Callable[..., Signal], bpm: float, ru
 def test_regular_and_irregular(make_ecg: Callable[..., Signal]) -> None:
     steady = make_ecg(np.arange(0.3, 9.9, 0.8), 500, 10)
     wild = make_ecg(np.cumsum([0.4, 0.7, 0.95, 0.6, 1.1, 0.75, 0.55, 1.2, 0.8, 0.65, 1.0]), 500, 10)
-    assert analyse_ecg(twelve(steady), 500, LEADS).rhythm == "regular"
-    assert analyse_ecg(twelve(wild), 500, LEADS).rhythm == "irregular"
+    assert analyse_ecg(twelve(steady), 500, LEADS).rhythm == "sinus"
+    assert analyse_ecg(twelve(wild), 500, LEADS).rhythm == "sinus-irregular"
     assert analyse_ecg(twelve(steady)[:, :2000], 500, LEADS).rhythm == "not-judged"
 
 

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zhenbao.model.ecg import LEADS, EcgAnalysis, EcgQuality
+from zhenbao.model.ecg_rhythm import Rhythm
 from zhenbao.model.ecg_twelve import EcgFact, TwelveLead
 from zhenbao.model.finding import Finding
 from zhenbao.model.quantity import Quantity
 from zhenbao.rules import evaluate, facts_behind
+from zhenbao.signal.ecg.beats import judge_rhythm
 from zhenbao.signal.ecg.criteria import criteria
 from zhenbao.signal.ecg.envelope import Floats
 from zhenbao.signal.ecg.qrs import as_leads, detect_qrs
@@ -35,7 +37,7 @@ def analyse_ecg(
     zero_phase: bool = False,
     profile: str | None = None,
 ) -> EcgAnalysis:
-    """Quality first, then beats, rate, regularity and pauses, then intervals and ST of the averaged beat.
+    """Quality first, then beats, their classes and rhythm, rate and pauses, then intervals and ST of the averaged beat.
 
     Args:
         ecg_mv: ``[leads, n]`` (or ``[n]``) in millivolts, NaN where there is no value; only leads that were fitted.
@@ -58,16 +60,21 @@ def analyse_ecg(
     names = tuple(lead_names)
     quality = assess_quality(samples, fs_hz, names)
     usable = _usable(quality, samples.shape[1])
-    connected = usable.any(axis=1)
+    connected: Flags = np.asarray(usable.any(axis=1), bool)
     beats = detect_qrs(samples[connected], fs_hz) if connected.any() else np.empty(0, np.int64)
     # A lead's bad second is no reason to mistrust an interval that other leads show: one lead is enough.
     seen: Flags = np.asarray(usable.any(axis=0), bool)
     trusted = np.where(usable, samples, np.nan)
-    intervals = believed_intervals(trusted, fs_hz, beats, seen)
+    rhythm = judge_rhythm(samples[connected], fs_hz, _some(names, connected), beats, usable[connected])
+    fibrillating = _inside(rhythm, "ventricular-fibrillation", samples.shape[1])
+    intervals = believed_intervals(trusted, fs_hz, beats, seen & ~fibrillating)
     # Rate and pauses need one good lead; a loose electrode elsewhere must not silence a critical one.
     judged = quality.acceptable or float(seen.mean()) >= criteria()["rate_seen_share"]
     rate = intervals.rate_bpm if judged and len(beats) >= 3 else None
-    classes = ("?",) * len(beats)
+    if not judged:
+        rhythm = _only_fibrillation(rhythm)
+    known = dict(zip(rhythm.beats.beats, rhythm.beats.classes, strict=True))
+    classes = tuple(known.get(beat, "?") for beat in beats.tolist())
     averaged = TwelveLead()
     if judged and len(set(names)) == len(names):
         averaged = measure_twelve(
@@ -82,6 +89,8 @@ def analyse_ecg(
             zero_phase=zero_phase,
             profile=profile,
         )
+        if any(fact.name == "ecg.atrial_fibrillation" for fact in rhythm.facts):
+            averaged = _without_pr(averaged)
     context = {"sex": sex} if sex in ("male", "female") else {}
     if age_years is not None:
         context["adult"] = "yes" if age_years >= _ADULT_YEARS else "no"
@@ -91,17 +100,18 @@ def analyse_ecg(
         beats=tuple(beats.tolist()),
         classes=classes,
         heart_rate_bpm=None if rate is None else round(rate, 1),
-        rhythm=intervals.rhythm if judged else "not-judged",
+        rhythm=_named(rhythm, intervals, judged),
         intervals={**{k: v for k, v in averaged.intervals.items() if k != "rr"}, **_milliseconds(intervals)},
         st_mm=averaged.st_mm,
-        findings=_findings(quality, judged, fs_hz, rate, intervals, averaged, context, beats.tolist()),
+        findings=_findings(quality, judged, fs_hz, rate, intervals, averaged, rhythm, context, beats.tolist()),
         quality=quality,
-        limits=_limits(names, quality, judged, len(beats), intervals, averaged, highpass_hz, zero_phase),
+        limits=_limits(names, quality, judged, len(beats), intervals, averaged, rhythm, highpass_hz, zero_phase),
         st60_mm=averaged.st60_mm,
         axis_deg=averaged.axis_deg,
         conduction=averaged.conduction,
-        facts=averaged.facts,
-        hints=averaged.hints,
+        facts=averaged.facts + rhythm.facts,
+        hints=averaged.hints + rhythm.hints,
+        stretches=rhythm.stretches,
     )
 
 
@@ -111,6 +121,44 @@ def _usable(quality: EcgQuality, n: int) -> Flags:
         for start, stop in stretches:
             row[start:stop] = True
     return usable
+
+
+def _some(names: tuple[str, ...], connected: Flags) -> tuple[str, ...]:
+    return tuple(name for name, yes in zip(names, connected, strict=True) if yes)
+
+
+def _inside(rhythm: Rhythm, name: str, n: int) -> Flags:
+    inside = np.zeros(n, bool)
+    for stretch in rhythm.stretches:
+        if stretch.rhythm == name:
+            inside[stretch.start : stretch.stop] = True
+    return inside
+
+
+def _only_fibrillation(rhythm: Rhythm) -> Rhythm:
+    """Of a recording that is to be repeated only what nobody may wait for."""
+    stretches = tuple(s for s in rhythm.stretches if s.rhythm == "ventricular-fibrillation")
+    facts = tuple(f for f in rhythm.facts if f.name == "ecg.ventricular_fibrillation")
+    return Rhythm(stretches=stretches, facts=facts)
+
+
+def _named(rhythm: Rhythm, intervals: Intervals, judged: bool) -> str:
+    """The kind of rhythm where it can be told, else whether it is regular."""
+    if not judged:
+        return "not-judged"
+    too_few = intervals.rhythm == "not-judged" and rhythm.rhythm.startswith("sinus")
+    if rhythm.rhythm == "not-judged" or too_few:
+        return intervals.rhythm
+    return "sinus-irregular" if rhythm.rhythm == "sinus" and intervals.rhythm == "irregular" else rhythm.rhythm
+
+
+def _without_pr(averaged: TwelveLead) -> TwelveLead:
+    """In atrial fibrillation what looks like a P wave is none."""
+    return replace(
+        averaged,
+        intervals={name: ms for name, ms in averaged.intervals.items() if name != "pr"},
+        quantities={name: value for name, value in averaged.quantities.items() if name != "ecg_pr_interval"},
+    )
 
 
 def _milliseconds(intervals: Intervals) -> dict[str, float]:
@@ -131,6 +179,7 @@ def _findings(
     rate: float | None,
     intervals: Intervals,
     averaged: TwelveLead,
+    rhythm: Rhythm,
     context: Mapping[str, str],
     beats: list[int],
 ) -> tuple[Finding, ...]:
@@ -140,9 +189,10 @@ def _findings(
     if judged and (longest := intervals.longest) is not None:
         seconds, open_ended = longest
         values["ecg_rr_max"] = Quantity(round(seconds, 3), "s", ">" if open_ended else None)
-    seen = {**context, **{fact.name: "yes" for fact in averaged.facts}}
+    facts = averaged.facts + rhythm.facts
+    seen = {**context, **{fact.name: "yes" for fact in facts}}
     usable = tuple(name for name, stretches in quality.usable.items() if stretches)
-    return tuple(_with_grounds(f, averaged.facts, usable, beats) for f in evaluate("ecg", values, seen))
+    return tuple(_with_grounds(f, facts, usable, beats) for f in evaluate("ecg", values, seen))
 
 
 def _with_grounds(finding: Finding, facts: Iterable[EcgFact], leads: tuple[str, ...], beats: list[int]) -> Finding:
@@ -166,6 +216,7 @@ def _limits(
     beats: int,
     intervals: Intervals,
     averaged: TwelveLead,
+    rhythm: Rhythm,
     highpass_hz: float | None,
     zero_phase: bool,
 ) -> tuple[str, ...]:
@@ -178,6 +229,10 @@ def _limits(
         limits.append("few-beats" if beats else "no-beats")
     if intervals.unsure:
         limits.append("gap-unsure")
+    if any(stretch.rhythm == "ventricular-fibrillation" for stretch in rhythm.stretches):
+        limits.append("fibrillation-rate")
+    if judged:
+        limits += [limit for limit in rhythm.limits if limit not in ("no-beats", "few-beats")]
     limits.append("rhythm-by-physician")
     if averaged.st_mm is None:
         limits.append("st-not-judged")

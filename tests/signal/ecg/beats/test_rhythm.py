@@ -1,0 +1,206 @@
+"""Classes of beats and kinds of rhythm, each beside what looks like it; beats placed by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from zhenbao.model.ecg_rhythm import Rhythm
+from zhenbao.signal.ecg import detect_qrs
+from zhenbao.signal.ecg.beats import classify_beats, judge_rhythm
+
+Signal = NDArray[np.float64]
+MakeEcg = Callable[..., Signal]
+FS_HZ = 250
+P = (-0.17, 0.12, 0.022)
+QRS = ((-0.026, -0.12, 0.009), (0.0, 1.1, 0.010), (0.026, -0.22, 0.010))
+T = (0.27, 0.28, 0.055)
+NARROW = (P, *QRS, T)
+WITHOUT_P = (*QRS, T)
+WIDE = ((-0.03, 0.7, 0.028), (0.03, 1.2, 0.030), (0.30, -0.5, 0.06))
+
+
+def rendered(make_ecg: MakeEcg, parts: Sequence[tuple[Sequence[float], object]], duration_s: float) -> Signal:
+    """Beats of several shapes on one lead, with a little noise."""
+    noise = 0.01 * np.random.default_rng(5).standard_normal(round(duration_s * FS_HZ))
+    return np.asarray(sum((make_ecg(at, FS_HZ, duration_s, waves) for at, waves in parts), noise))
+
+
+def judged(one: Signal, beats_s: Sequence[float]) -> Rhythm:
+    return judge_rhythm(one, FS_HZ, ["II"], np.round(np.asarray(beats_s) * FS_HZ).astype(np.int64))
+
+
+def facts(rhythm: Rhythm) -> set[str]:
+    return {fact.name for fact in rhythm.facts}
+
+
+def hints(rhythm: Rhythm) -> set[str]:
+    return {hint.name for hint in rhythm.hints}
+
+
+@pytest.mark.parametrize(
+    ("bpm", "expected"),
+    [(72, "sinus"), (45, "sinus-bradycardia"), (120, "sinus-tachycardia"), (30, "sinus-bradycardia")],
+)
+def test_sinus(make_ecg: MakeEcg, bpm: float, expected: str) -> None:
+    beats = np.arange(0.5, 29.5, 60 / bpm)
+    waves = (P, *QRS, (0.20, 0.2, 0.04))
+    rhythm = judged(rendered(make_ecg, [(beats.tolist(), waves)], 30), beats.tolist())
+    assert rhythm.rhythm == expected
+    assert rhythm.rate_bpm == pytest.approx(bpm, rel=0.01)
+    assert set(rhythm.beats.classes) == {"N"}
+    assert not facts(rhythm)
+
+
+def wild(seconds: float) -> list[float]:
+    rng = np.random.default_rng(3)
+    beats = [0.5]
+    while beats[-1] < seconds - 1.2:
+        beats.append(beats[-1] + float(rng.uniform(0.42, 1.05)))
+    return beats
+
+
+def fibrillating(make_ecg: MakeEcg, seconds: float) -> tuple[Signal, list[float]]:
+    beats = wild(seconds)
+    t = np.arange(round(seconds * FS_HZ)) / FS_HZ
+    waves = 0.04 * np.sin(2 * np.pi * (6.3 * t + 0.7 * np.sin(2 * np.pi * 0.31 * t)))
+    return rendered(make_ecg, [(beats, WITHOUT_P)], seconds) + waves, beats
+
+
+def test_irregular_without_p_is_suspected_fibrillation(make_ecg: MakeEcg) -> None:
+    rhythm = judged(*fibrillating(make_ecg, 60))
+    assert rhythm.rhythm == "atrial-fibrillation"
+    (fact,) = [f for f in rhythm.facts if f.name == "ecg.atrial_fibrillation"]
+    assert fact.leads == ("II",) and len(fact.beats) > 40
+    assert fact.confidence == "likely"
+
+
+def test_a_few_seconds_of_it_are_never_more_than_possible(make_ecg: MakeEcg) -> None:
+    one, beats = fibrillating(make_ecg, 10)
+    assert all(f.confidence != "likely" for f in judged(one, beats).facts)
+
+
+def test_premature_atrial_beats_are_not_fibrillation(make_ecg: MakeEcg) -> None:
+    beats, early, at = [], [], 0.5
+    for i in range(70):
+        beats.append(at)
+        if i % 5 == 4:
+            at += 0.5
+            early.append(at)
+            beats.append(at)
+            at += 0.95
+        else:
+            at += 0.8
+    normal = [b for b in beats if b not in early]
+    one = rendered(make_ecg, [(normal, NARROW), (early, ((-0.15, 0.15, 0.02), *QRS, T))], at + 1)
+    rhythm = judged(one, beats)
+    assert "ecg.atrial_fibrillation" not in facts(rhythm)
+    classes = dict(zip(rhythm.beats.beats, rhythm.beats.classes, strict=True))
+    called = [classes[round(b * FS_HZ)] for b in early]
+    assert called.count("S") >= 0.9 * len(early)
+    assert "V" not in rhythm.beats.classes
+
+
+def test_sinus_arrhythmia_is_not_fibrillation(make_ecg: MakeEcg) -> None:
+    beats = [0.5]
+    while beats[-1] < 58:
+        beats.append(beats[-1] + 0.85 + 0.16 * np.sin(2 * np.pi * 0.22 * beats[-1]))
+    rhythm = judged(rendered(make_ecg, [(beats, NARROW)], 60), beats)
+    assert "ecg.atrial_fibrillation" not in facts(rhythm)
+    assert rhythm.rhythm == "sinus"
+
+
+def ectopics(every: int, run: int, count: int = 60) -> tuple[list[float], list[float]]:
+    """Normal beats, and after each ``every`` of them ``run`` wide ones at 150 per minute."""
+    normal, wide, at = [], [], 0.5
+    for i in range(count):
+        normal.append(at)
+        if i % every == every - 1:
+            at += 0.5
+            for _ in range(run):
+                wide.append(at)
+                at += 0.4
+            at += 0.6
+        else:
+            at += 0.8
+    return normal, wide
+
+
+@pytest.mark.parametrize(
+    ("every", "run", "fact", "hint"),
+    [
+        (1, 1, "ecg.pvc_frequent", "bigeminy"),
+        (2, 1, "ecg.pvc_frequent", "trigeminy"),
+        (6, 2, "ecg.pvc_frequent", "couplet"),
+        (10, 5, "ecg.vt_nonsustained", None),
+    ],
+)
+def test_ventricular_beats(make_ecg: MakeEcg, every: int, run: int, fact: str, hint: str | None) -> None:
+    normal, wide = ectopics(every, run)
+    beats = sorted(normal + wide)
+    rhythm = judged(rendered(make_ecg, [(normal, NARROW), (wide, WIDE)], beats[-1] + 1), beats)
+    classes = dict(zip(rhythm.beats.beats, rhythm.beats.classes, strict=True))
+    assert all(classes[round(b * FS_HZ)] == "V" for b in wide)
+    assert all(classes[round(b * FS_HZ)] == "N" for b in normal)
+    assert fact in facts(rhythm)
+    assert hint is None or hint in hints(rhythm)
+    assert ("ecg.vt_nonsustained" in facts(rhythm)) == (run >= 3)
+    for found in rhythm.facts:
+        assert set(found.beats) <= set(rhythm.beats.beats)
+
+
+def test_a_wide_qrs_in_every_beat_is_not_a_tachycardia_of_the_ventricles(make_ecg: MakeEcg) -> None:
+    beats = np.arange(0.5, 29.5, 0.55).tolist()
+    rhythm = judged(rendered(make_ecg, [(beats, ((-0.19, 0.14, 0.022), *WIDE))], 30), beats)
+    assert not {"ecg.vt_sustained", "ecg.vt_nonsustained"} & facts(rhythm)
+
+
+def test_flutter_of_the_ventricles_is_an_alarm_and_noise_is_not(make_ecg: MakeEcg) -> None:
+    t = np.arange(20 * FS_HZ) / FS_HZ
+    flutter = 0.9 * np.sin(2 * np.pi * (4.6 * t + 0.3 * np.sin(2 * np.pi * 0.4 * t))) * (1 + 0.2 * np.sin(2 * t))
+    found = judge_rhythm(flutter, FS_HZ, ["II"], detect_qrs(flutter, FS_HZ))
+    assert "ecg.ventricular_fibrillation" in facts(found)
+    assert found.rhythm == "ventricular-fibrillation"
+    rng = np.random.default_rng(8)
+    for noise in (rng.standard_normal(len(t)), np.cumsum(rng.standard_normal(len(t))) * 0.05):
+        assert "ecg.ventricular_fibrillation" not in facts(judge_rhythm(noise, FS_HZ, ["II"], detect_qrs(noise, FS_HZ)))
+
+
+def test_standstill_and_a_lost_electrode_differ(make_ecg: MakeEcg) -> None:
+    beats = [0.5, 1.3, 2.1, 2.9, 3.7, 12.0, 12.8, 13.6]
+    one = rendered(make_ecg, [(beats, NARROW)], 15)
+    assert "asystole" in hints(judged(one, beats))
+    one[round(4.2 * FS_HZ) : round(11.5 * FS_HZ)] = np.nan
+    assert "asystole" not in hints(judged(one, beats))
+
+
+def test_dropped_beats_raise_suspicion_of_block(make_ecg: MakeEcg) -> None:
+    p_s = np.arange(0.4, 59, 0.8)
+    conducted = [float(p) + 0.18 for i, p in enumerate(p_s) if i % 4 != 3]
+    one = rendered(make_ecg, [(conducted, WITHOUT_P), (p_s.tolist(), ((0.0, 0.15, 0.022),))], 60)
+    rhythm = judged(one, conducted)
+    assert "ecg.avb2_high_grade" in facts(rhythm) or "avb2" in hints(rhythm)
+    steady = [float(p) + 0.18 for p in p_s]
+    one = rendered(make_ecg, [(steady, WITHOUT_P), (p_s.tolist(), ((0.0, 0.15, 0.022),))], 60)
+    assert not {"ecg.avb2_high_grade", "ecg.avb3"} & facts(judged(one, steady))
+
+
+@pytest.mark.parametrize("length", [0, 1, 50, 400])
+@pytest.mark.parametrize("leads", [1, 3])
+def test_short_and_empty_recordings_are_not_judged(length: int, leads: int) -> None:
+    samples = np.full((leads, length), np.nan)
+    rhythm = judge_rhythm(samples, FS_HZ, [str(i) for i in range(leads)], [i for i in (3, 30) if i < length])
+    assert rhythm.rhythm == "not-judged"
+    assert set(rhythm.beats.classes) <= {"?"}
+
+
+def test_classes_do_not_depend_on_unit_rate_or_polarity(make_ecg: MakeEcg) -> None:
+    normal, wide = ectopics(5, 1)
+    beats = np.round(np.array(sorted(normal + wide)) * FS_HZ).astype(np.int64)
+    one = rendered(make_ecg, [(normal, NARROW), (wide, WIDE)], max(normal + wide) + 1)
+    expected = classify_beats(one, FS_HZ, beats).classes
+    assert classify_beats(-one, FS_HZ, beats).classes == expected
+    assert classify_beats(np.repeat(one, 2), 2 * FS_HZ, 2 * beats).classes == expected
