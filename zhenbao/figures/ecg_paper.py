@@ -38,6 +38,7 @@ _LINE_MM = 4.5
 _COLUMN_MM = 0.1
 """Finer than any screen or printer here: a column this wide shows at most its lowest and its highest sample."""
 _FINE, _BOLD, _TRACE, _MUTED = "#f6c9c9", "#e89a9a", "#000000", "#777777"
+_MARK = "#0b5cad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,9 @@ class _Cell:
     baseline: float
     half_mm: float
     from_s: float
+    above_mm: float
+    below_mm: float
+    """How far from ``baseline`` a wave may go."""
 
 
 def ecg_paper(
@@ -86,31 +90,77 @@ def ecg_paper(
         raise ValueError(f"ECG paper is for mV, not {recording.unit}")
     if speed_mm_s <= 0 or gain_mm_mv <= 0:
         raise ValueError("speed and gain must be above zero")
-    lines = _lines(recording, layout, rows, rhythm_lead)
+    rows_of_it = len(_lines(recording, layout, rows, rhythm_lead))
     row_mm = _ROW_MM[layout]
     top = _TOP + max(0, len(header) - 2) * _LINE_MM
-    bottom = top + row_mm * len(lines)
-    page = Page(_PAGE_WIDTH, bottom + _FOOT_MM, words("figure.ecg"))
+    page = Page(_PAGE_WIDTH, top + row_mm * rows_of_it + _FOOT_MM, words("figure.ecg"))
     for i, line in enumerate(header):
         page.text(_LEFT, 7 + i * _LINE_MM, line, size=3.6)
-    _grid(page, top, bottom)
+    draw_ecg(
+        page,
+        recording,
+        words=words,
+        top_mm=top,
+        row_mm=row_mm,
+        layout=layout,
+        rows=rows,
+        rhythm_lead=rhythm_lead,
+        speed_mm_s=speed_mm_s,
+        gain_mm_mv=gain_mm_mv,
+        start_s=start_s,
+        beats=beats,
+    )
+    return page.svg()
+
+
+def draw_ecg(
+    page: Page,
+    recording: Recording,
+    *,
+    words: Words,
+    top_mm: float,
+    row_mm: float,
+    layout: Layout = "3x4",
+    rows: Sequence[str] | None = None,
+    row_starts_s: Sequence[float] = (),
+    rhythm_lead: str | None = "II",
+    speed_mm_s: float = 25.0,
+    gain_mm_mv: float = 10.0,
+    start_s: float = 0.0,
+    beats: Sequence[int] = (),
+    classes: Sequence[str] = (),
+    spill: bool = False,
+) -> float:
+    """Draw on a page of at least 280 mm width, as `ecg_paper` does; returns the y of the settings line, in mm.
+
+    Args:
+        top_mm, row_mm: where the grid begins and the height of a row.
+        row_starts_s: of a ``strip``, where each row begins in the recording; none: all at ``start_s``.
+        classes: one for each of ``beats``; a letter stands beside what is neither ``N`` nor ``?``.
+        spill: a high wave runs into the rows beside it, as on a recorder's paper, and is cut at the grid's edge only.
+    """
+    lines = _lines(recording, layout, rows, rhythm_lead)
+    bottom = top_mm + row_mm * len(lines)
+    _grid(page, top_mm, bottom)
     values = dict(zip(recording.channels, recording.values(), strict=True))
     clipped = False
+    marked = {len(lines) - 1} if layout != "strip" else set(range(len(lines))) if row_starts_s else {0}
     for i, leads in enumerate(lines):
-        baseline = top + row_mm * (i + 0.5)
+        baseline = top_mm + row_mm * (i + 0.5)
+        row_start = row_starts_s[i] if row_starts_s else start_s
         _calibration(page, baseline, speed_mm_s, gain_mm_mv)
         width = _TRACE_MM / len(leads)
         for column, lead in enumerate(leads):
-            cell = _Cell(
-                lead, _TRACE_X + column * width, width, baseline, row_mm / 2, start_s + column * width / speed_mm_s
-            )
+            begin = row_start + column * width / speed_mm_s
+            room = (baseline - top_mm, bottom - baseline) if spill else (row_mm / 2, row_mm / 2)
+            cell = _Cell(lead, _TRACE_X + column * width, width, baseline, row_mm / 2, begin, *room)
             samples = None if lead in recording.absent else values.get(lead)
             clipped |= _lead(page, cell, samples, recording.fs_hz, speed_mm_s, gain_mm_mv, words)
-    if beats and (layout == "strip" or (layout == "3x4" and rhythm_lead is not None)):
-        row = 0 if layout == "strip" else len(lines) - 1
-        _beats(page, beats, recording.fs_hz, start_s, speed_mm_s, top + row_mm * (row + 1))
-    page.text(_LEFT, bottom + 6, _settings(recording, words, speed_mm_s, gain_mm_mv, start_s, clipped), size=3.2)
-    return page.svg()
+            if beats and i in marked:
+                _beats(page, cell, beats, classes, recording.fs_hz, speed_mm_s)
+    foot = bottom + 6
+    page.text(_LEFT, foot, _settings(recording, words, speed_mm_s, gain_mm_mv, start_s, clipped), size=3.2)
+    return foot
 
 
 def _lines(
@@ -165,9 +215,9 @@ def _lead(
     if not known.any():
         page.text(cell.x + 12, cell.baseline + 1.2, words("figure.ecg_paper.no-signal"), size=4, fill=_MUTED)
         return False
-    limit = cell.half_mm - 0.2
-    beyond = bool((abs(y[known]) > limit).any())
-    height = cell.baseline + y.clip(-limit, limit)
+    highest, lowest = 0.2 - cell.above_mm, cell.below_mm - 0.2
+    beyond = bool(((y[known] < highest) | (y[known] > lowest)).any())
+    height = cell.baseline + y.clip(highest, lowest)
     data = "".join(polyline(_thinned(x[part], height[part])) for part in _runs(known.tolist()))
     page.path(data, stroke=_TRACE, width=0.3, class_="lead", data_lead=cell.lead)
     return beyond
@@ -210,13 +260,19 @@ def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterator[tuple[f
             yield float(x[i]), float(y[i])
 
 
-def _beats(page: Page, beats: Sequence[int], fs_hz: float, start_s: float, speed_mm_s: float, y: float) -> None:
+def _beats(
+    page: Page, cell: _Cell, beats: Sequence[int], classes: Sequence[str], fs_hz: float, speed_mm_s: float
+) -> None:
+    """A tick for each beat at the foot of its row, and a letter beside it for what is no usual beat."""
     data = []
-    for beat in beats:
-        x = (beat / fs_hz - start_s) * speed_mm_s
-        if 0 <= x <= _TRACE_MM:
-            data.append(segment(_TRACE_X + x, y - 2.5, _TRACE_X + x, y - 0.5))
-    page.path("".join(data), stroke="#0b5cad", width=0.4, class_="beats")
+    y = cell.baseline + cell.half_mm
+    for i, beat in enumerate(beats):
+        x = (beat / fs_hz - cell.from_s) * speed_mm_s
+        if 0 <= x <= cell.width:
+            data.append(segment(cell.x + x, y - 2.5, cell.x + x, y - 0.5))
+            if i < len(classes) and classes[i] not in ("N", "?"):
+                page.text(cell.x + x + 0.6, y - 0.6, classes[i], size=3.2, fill=_MARK)
+    page.path("".join(data), stroke=_MARK, width=0.4, class_="beats")
 
 
 def _settings(

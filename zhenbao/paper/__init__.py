@@ -1,0 +1,12 @@
+"""Pages made of figures and words: SVG in millimetres, printed as PDF or PNG.
+
+The PDF is vectors and embedded, subset fonts; the PNG is the PDF's picture, so that both show the same.
+Printing needs the extra ``paper``; making pages does not.
+"""
+
+from zhenbao.paper.ecg import PageLayout, ecg_page
+from zhenbao.paper.pdf import to_pdf
+from zhenbao.paper.png import to_png
+from zhenbao.paper.sheet import Sheet, to_svg
+
+__all__ = ["PageLayout", "Sheet", "ecg_page", "to_pdf", "to_png", "to_svg"]
