@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zhenbao.paper.sheet import BOTTOM_MM, HEIGHT_MM, LEFT_MM, WIDTH_MM, Column, Sheet
-from zhenbao.paper.wording import action_line, finding_line, hint_line, limit_line, measurements, quality_lines
+from zhenbao.paper.wording import action_line, finding_line, hint_line, limit_line, quality_lines
 
 if TYPE_CHECKING:
     from zhenbao.model.ecg import EcgAnalysis
@@ -52,7 +52,6 @@ def _texts(analysis: EcgAnalysis, words: Words) -> list[tuple[float, str]]:
         texts += [(plain, hint_line(hint, analysis, words)) for hint in analysis.hints]
     texts += [(heading, words("paper.limits")), *((plain, limit_line(key, words)) for key in analysis.limits)]
     texts += [(heading, words("paper.quality")), *((plain, line) for line in quality_lines(analysis, words))]
-    texts += [(heading, words("paper.measured")), (plain, " · ".join(measurements(analysis, words)))]
     return texts
 
 
@@ -72,5 +71,9 @@ def _st_table(sheet: Sheet, recording: Recording, analysis: EcgAnalysis, words: 
         sheet.text(_TABLE_X_MM, row, lead, size=3.6)
         for x, levels in zip(columns[1:], (analysis.st_mm, later), strict=True):
             level = levels.get(lead)
-            text = words("paper.st_dash") if level is None else f"{level:+.1f}"
+            text = (
+                words("paper.st_dash")
+                if level is None
+                else f"{level:+.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0")
+            )
             sheet.text(x, row, text, size=3.6, anchor="end")

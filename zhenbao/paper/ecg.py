@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PageLayout = Literal["3x4", "6x2"]
 
-_GRID_TOP_MM = 56.0
+_GRID_TOP_MM = 53.0
 _ROW_MM: dict[str, float] = {"3x4": 34.0, "6x2": 22.0}
 _STRIP_ROWS = 4
 _LONG_ROWS = 6
@@ -90,11 +90,7 @@ def _tracing(
         stop = begin + PAGE_S
     else:
         channels = recording.channels
-        count = max(1, _STRIP_ROWS // len(channels)) if len(channels) == 1 else 1
-        last = max(0.0, recording.duration_s - PAGE_S)
-        starts = [begin + i * PAGE_S for i in range(count) if i == 0 or begin + i * PAGE_S < recording.duration_s]
-        if count > 1 and last < PAGE_S * (count - 1):
-            starts = [i * PAGE_S for i in range(count) if i == 0 or i * PAGE_S < recording.duration_s - 0.05]
+        starts = _starts(recording, begin, _STRIP_ROWS if len(channels) == 1 else 1)
         rows = [lead for _ in starts for lead in channels]
         foot = draw_ecg(
             sheet,
@@ -126,8 +122,7 @@ def _head(sheet: Sheet, analysis: EcgAnalysis, words: Words, title: str | None, 
     for line in patient[:3]:
         if left.fits(line, size=3.2, more_mm=20):
             left.add(line, size=3.2)
-    numbers = " · ".join(measurements(analysis, words))
-    left.add(numbers, size=3.4)
+    left.add_items(measurements(analysis, words), size=3.4)
     right = Column(sheet, LEFT_MM + 98, RIGHT_MM - LEFT_MM - 98, 3.5, _GRID_TOP_MM - 2)
     lines = [finding_line(f, analysis, words) for f in analysis.findings]
     if not lines:
@@ -149,10 +144,8 @@ def _long_strip(recording: Recording, analysis: EcgAnalysis, words: Words, begin
     """One lead over up to a minute around the ten seconds that the first page shows."""
     lead = next((n for n in ("II", *recording.channels) if n in recording.channels and n not in recording.absent), "")
     lead = lead or recording.channels[0]
-    span = _LONG_ROWS * PAGE_S
-    first = max(0.0, min(begin, recording.duration_s - span))
-    starts = [first + i * PAGE_S for i in range(_LONG_ROWS)]
-    starts = [start for start in starts if start < recording.duration_s - 0.05]
+    starts = _starts(recording, begin, _LONG_ROWS)
+    first = starts[0]
     stop, length = min(starts[-1] + PAGE_S, recording.duration_s), recording.duration_s
     shown = words("paper.shown", start=round(first, 2), stop=round(stop, 2), length=round(length, 2))
     heading = f"{words('paper.strips', lead=lead)} · {shown}"
@@ -173,3 +166,9 @@ def _long_strip(recording: Recording, analysis: EcgAnalysis, words: Words, begin
         spill=True,
     )
     return sheet
+
+
+def _starts(recording: Recording, begin: float, rows: int) -> list[float]:
+    """Where up to ``rows`` rows of ten seconds begin, the one at ``begin`` among what they show."""
+    first = max(0.0, min(begin, recording.duration_s - rows * PAGE_S)) if rows > 1 else begin
+    return [first, *(s for i in range(1, rows) if (s := first + i * PAGE_S) < recording.duration_s - _SETTLED_S)]

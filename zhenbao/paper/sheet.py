@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from zhenbao.figures.svg import INK, Page
 
@@ -81,3 +81,14 @@ class Column:
         for line in wrapped(text, size, self.width_mm):
             self.y_mm += 1.4 * size
             self.page.text(self.x_mm, self.y_mm, line, size=size, fill=fill)
+
+    def add_items(self, items: Iterable[str], *, size: float = 3.4) -> None:
+        """Write short texts one after the other; a number is never parted from its unit."""
+        line = ""
+        for item in items:
+            longer = f"{line} · {item}" if line else item
+            if line and text_mm(longer, size) > self.width_mm:
+                self.add(line, size=size)
+                longer = item
+            line = longer
+        self.add(line, size=size)
