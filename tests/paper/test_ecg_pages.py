@@ -158,6 +158,13 @@ def test_no_finding_is_lost_when_there_are_many() -> None:
     assert all(f.rule_id in "".join(pages[1:]) for f in MANY)
 
 
+def test_bad_quality_is_said_beside_the_tracing() -> None:
+    many = analysis(findings=MANY)
+    first = read(to_pdf(ecg_page(recording(inferior()), many, words=ZH)))[0]
+    for text in ("不合格，请重做", "肌电干扰（V2、V3）", "不能作为没有心肌梗死的依据"):
+        assert text in first
+
+
 def test_no_finding_is_never_called_normal() -> None:
     first = read(to_pdf(ecg_page(recording(inferior()), analysis(findings=()), words=ZH)))[0]
     assert "不等于心电图正常" in first

@@ -8,7 +8,7 @@ from zhenbao.figures import draw_ecg
 from zhenbao.paper.details import detail_sheets
 from zhenbao.paper.sheet import HEIGHT_MM, LEFT_MM, RIGHT_MM, WIDTH_MM, Column, Sheet
 from zhenbao.paper.stretch import PAGE_S, start_s
-from zhenbao.paper.wording import finding_line, limit_line, measurements
+from zhenbao.paper.wording import finding_line, hint_line, limit_line, measurements, quality_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,11 @@ def _head(sheet: Sheet, analysis: EcgAnalysis, words: Words, title: str | None, 
     if not lines:
         right.add(words("paper.none"), size=3.8)
     caution = [limit_line(key, words) for key in analysis.limits if key in ("quality", "excludes-nothing")]
-    kept_mm = 6.0 + 5.0 * 2 * len(caution)
+    if not analysis.quality.acceptable:
+        # Above all else: what follows rests on a tracing that should be taken again.
+        reasons = words("paper.separator").join(quality_lines(analysis, words))
+        right.add(words("paper.quality_line", text=reasons), size=3.8)
+    kept_mm = 6.0 + sum(right.height_mm(line) for line in caution)
     for i, line in enumerate(lines):
         # The most urgent one is never left to the next page.
         if i and not right.fits(line, size=3.8, more_mm=kept_mm):
@@ -136,6 +140,10 @@ def _head(sheet: Sheet, analysis: EcgAnalysis, words: Words, title: str | None, 
             break
         right.add(line, size=3.8)
     for line in caution:
+        right.add(line)
+    others = [hint_line(hint, analysis, words) for hint in analysis.hints]
+    others += [limit_line(key, words) for key in analysis.limits if key not in ("quality", "excludes-nothing")]
+    for line in others:
         if right.fits(line):
             right.add(line)
 

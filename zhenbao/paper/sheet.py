@@ -74,7 +74,11 @@ class Column:
 
     def fits(self, text: str, *, size: float = 3.4, more_mm: float = 0.0) -> bool:
         """Whether all of the text, and ``more_mm`` besides, still has room."""
-        return self.y_mm + sum(1.4 * size for _ in wrapped(text, size, self.width_mm)) + more_mm <= self.bottom_mm
+        return self.y_mm + self.height_mm(text, size=size) + more_mm <= self.bottom_mm
+
+    def height_mm(self, text: str, *, size: float = 3.4) -> float:
+        """What a text takes of the column."""
+        return 1.4 * size * sum(1 for _ in wrapped(text, size, self.width_mm))
 
     def add(self, text: str, *, size: float = 3.4, fill: str = INK) -> None:
         """Write a text, wrapped."""
