@@ -12,9 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOW = {"numpy", "scipy", "sqlite_utils", "paho", "bleak", "bumble", "fastapi", "sqlalchemy", "wfdb", "amqtt", "pandas"}
+SLOW |= {"fpdf", "pypdfium2", "edfio", "pydicom"}
 
 
-@pytest.mark.parametrize("arguments", ["--help", "measure --help", "tech --help", "hub --help", "sim --help"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "analyse ecg --help", "measure --help", "tech --help", "hub --help", "sim --help"]
+)
 def test_help_starts_fast_because_it_loads_nothing_slow(arguments: str) -> None:
     code = "import sys; sys.argv[1:] = %r; from zhenbao.cli import main\ntry:\n main()\nexcept SystemExit: pass\n"
     code += "print('LOADED', *sorted({m.split('.')[0] for m in sys.modules}))"

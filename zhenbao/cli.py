@@ -29,6 +29,7 @@ def build(language: str) -> typer.Typer:
     """The whole command tree in one language."""
     os.environ["ZHENBAO_LANG"] = Words(language).language
     from zhenbao.agent.cli import app as doctor
+    from zhenbao.analyse_cli import app as analyse
     from zhenbao.firmware_sim.cli import app as sim
     from zhenbao.hub.cli import app as hub
     from zhenbao.technician.cli import app as technician
@@ -37,6 +38,8 @@ def build(language: str) -> typer.Typer:
     doctor.add_typer(hub, name="hub", help=words("cli.hub"))
     doctor.add_typer(technician, name="tech", help=words("cli.tech"))
     doctor.add_typer(sim, name="sim", help=words("cli.sim"))
+
+    doctor.add_typer(analyse(words), name="analyse", help=words("analyse.app"))
 
     @doctor.command("demo", help=words("cli.demo"))
     def demo(

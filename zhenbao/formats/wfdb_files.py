@@ -8,26 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from zhenbao.model.errors import Fault, ZhenbaoError
+from zhenbao.formats.ecg_file import MV_PER_UNIT, FileFormatError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_MV_PER_UNIT = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6}
 # What the library raises on absent, cut, or invented files; it has no error type of its own.
 _DAMAGE = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError, MemoryError)
-
-
-class FileFormatError(ZhenbaoError):
-    """A file of others cannot be read.
-
-    Codes: ``wfdb-missing`` (the library is not installed), ``wfdb-file`` (absent, damaged, or without an ECG channel).
-    """
-
-    fault: ClassVar[Fault] = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +61,10 @@ def read_wfdb(path: Path | str) -> WfdbRecord:
     except _DAMAGE:
         # The library's own text may quote the header; nothing of it goes further.
         raise FileFormatError("wfdb-file") from None
-    rows = [i for i, unit in enumerate(units) if unit.strip().lower() in _MV_PER_UNIT]
+    rows = [i for i, unit in enumerate(units) if unit.strip().lower() in MV_PER_UNIT]
     if not rows or signals.ndim != 2 or not signals.shape[1] or not 0 < fs_hz < 1e6:
         raise FileFormatError("wfdb-file")
-    scale = np.array([_MV_PER_UNIT[units[i].strip().lower()] for i in rows])
+    scale = np.array([MV_PER_UNIT[units[i].strip().lower()] for i in rows])
     return WfdbRecord(
         np.ascontiguousarray(signals[rows] * scale[:, None]),
         fs_hz,
