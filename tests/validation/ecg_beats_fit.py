@@ -21,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from ecg_rhythm import DS1, Record, SvTally, read, tally_beats
 
 from zhenbao.signal.ecg.beats import classes
-from zhenbao.signal.ecg.beats.criteria import Score
 from zhenbao.signal.ecg.beats.features import NAMES, Measured, measure_beats
 from zhenbao.signal.ecg.beats.windows import prepare
+from zhenbao.signal.ecg.logistic import Score
 
 Floats = NDArray[np.float64]
 TABLE = Path(classes.__file__).with_name("coefficients.toml")

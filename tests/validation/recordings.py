@@ -54,6 +54,8 @@ def recordings(ec57: ModuleType, database: str, channels: int = 1) -> Iterator[R
     """Those of a database that are here, in order, read as the evaluator reads them."""
     folder = place(database)
     for name in ec57.records(str(folder)) if folder else ():
+        if folder is None or not (folder / f"{name}.atr").is_file():  # noise recordings have no beats
+            continue
         parts = [ec57.read(str(folder), name, channel, "atr") for channel in range(channels)]
         _, fs_hz, reference, excluded = parts[0]
         yield Recording(name, np.stack([p[0] for p in parts]), fs_hz, reference, excluded)

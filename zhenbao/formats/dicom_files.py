@@ -73,7 +73,7 @@ def read_dicom(path: Path) -> EcgFile:
         )
     except FileFormatError:
         raise
-    except (*_DAMAGE, pydicom.errors.InvalidDicomError):
+    except (*_DAMAGE, pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException):
         # The library's text may quote what the file says of the patient.
         raise FileFormatError("ecg-file-damaged", format="DICOM") from None
 

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zhenbao.model.ecg_rhythm import BeatClasses
-from zhenbao.signal.ecg.beats.criteria import Score, criteria, score
+from zhenbao.signal.ecg.beats.criteria import criteria
 from zhenbao.signal.ecg.beats.features import NAMES, Measured, measure_beats
 from zhenbao.signal.ecg.beats.fibrillation import fibrillation_log_odds
 from zhenbao.signal.ecg.beats.pacing import paced_beats
 from zhenbao.signal.ecg.beats.windows import Flags, Ints, Prepared, prepare
 from zhenbao.signal.ecg.envelope import Floats
+from zhenbao.signal.ecg.logistic import Score, scores
 from zhenbao.signal.ecg.qrs import as_leads, check_rate
 
 
@@ -78,11 +79,11 @@ def decide(
     prepared: Prepared,
     beats: Ints,
     measured: Measured,
-    scores: Mapping[str, Score] | None = None,
+    fitted: Mapping[str, Score] | None = None,
     paced: Flags | None = None,
 ) -> Judged:
-    """Classes from what was measured; ``scores`` stand in for the table when they are being fitted."""
-    table = scores or {name: score(name, NAMES) for name in ("ventricular", "supraventricular")}
+    """Classes from what was measured; ``fitted`` scores stand in for the table."""
+    table = fitted or scores(__package__, {"ventricular": NAMES, "supraventricular": NAMES})
     ventricular = table["ventricular"].log_odds(measured.values)
     share = criteria()["group_share"]
     for shape in np.unique(measured.shape[measured.shape >= 0]).tolist():

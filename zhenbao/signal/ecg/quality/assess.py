@@ -1,0 +1,176 @@
+"""Can this recording carry a judgement? By lead and time: electrode off, muscle, mains, wander, jumps.
+
+Limits of single measures name the reason. What can be used is told by two logistic scores over several measures, since
+fixed limits of single ones do not carry over between recorders (Rahman 2022, doi:10.1098/rsif.2022.0012).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from zhenbao.model.ecg import LEADS, EcgQuality
+from zhenbao.signal.ecg.criteria import criteria
+from zhenbao.signal.ecg.envelope import Floats
+from zhenbao.signal.ecg.logistic import Score, scores
+from zhenbao.signal.ecg.qrs import as_leads, check_rate
+from zhenbao.signal.ecg.quality.measures import (
+    QUARTER_VALUES,
+    TWELVE_VALUES,
+    Flags,
+    Inner,
+    averaged,
+    mains,
+    quarters,
+    twelve,
+)
+
+_TWELVE = 12
+_QUARTER_S = 0.25
+
+
+def assess_quality(ecg_mv: ArrayLike, fs_hz: float, lead_names: Sequence[str]) -> EcgQuality:
+    """Judge a recording before anything is read from it.
+
+    Args:
+        ecg_mv: ``[leads, n]`` (or ``[n]`` for one) in millivolts; NaN where there is no value. Leads that were never
+            fitted must not be among them.
+        fs_hz: sampling rate.
+        lead_names: one for each row.
+
+    Returns:
+        Reasons are ``electrode-off:V2``, ``muscle-noise:``, ``mains-hum:``, ``baseline-wander:`` and ``artefact:`` with
+        the lead, ``too-short`` and ``no-signal``. Acceptable means: no reason. ``usable`` is where beats can be
+        believed, by quarters of a second; mains hum leaves them so.
+
+    Raises:
+        ValueError: no such rate, or names do not match rows.
+    """
+    samples = as_leads(ecg_mv)
+    check_rate(fs_hz)
+    if len(samples) != len(lead_names):
+        raise ValueError(f"{len(lead_names)} names for {len(samples)} leads")
+    limit = criteria()
+    n = samples.shape[1]
+    if not len(samples) or n < limit["shortest_s"] * fs_hz:
+        return EcgQuality(False, 0.0, ("too-short",), dict.fromkeys(lead_names, ()))
+    with np.errstate(invalid="ignore", over="ignore"):
+        inner = averaged(samples, fs_hz)
+        flags = _flags(inner)
+        bad = _unusable(inner, flags)
+        off = flags["electrode-off"].mean(axis=1)
+        # Hum spoils what is read from a lead, though beats are still found in it.
+        shares = np.maximum(bad.mean(axis=1), flags["mains-hum"].mean(axis=1))
+        refused = True
+        if len(samples) == _TWELVE:
+            values = twelve(inner, flags["electrode-off"], bad.mean(axis=1), _independent(lead_names))
+            refused = float(_scores()["twelve"].log_odds(values[None])[0]) > limit["refuse_log_odds"]
+    # People take twelve leads with a poor stretch here and there; one that is poor throughout is always named.
+    most = limit["bad_fraction" if refused else "gross_fraction"]
+    reasons: list[str] = []
+    for lead, name in enumerate(lead_names):
+        if off[lead] > limit["off_fraction"]:
+            reasons.append(f"electrode-off:{name}")
+        elif shares[lead] > most:
+            reasons.append(f"{_cause(flags, lead)}:{name}")
+    if flags["electrode-off"].all():
+        reasons.insert(0, "no-signal")
+    if refused and len(samples) == _TWELVE and not reasons:
+        worst = int(np.argmax(shares))
+        reasons.append(f"{_cause(flags, worst)}:{lead_names[worst]}")
+    usable = {name: _stretches(~bad[lead], inner.step, n) for lead, name in enumerate(lead_names)}
+    return EcgQuality(not reasons, round(float(1 - shares.mean()), 3), tuple(reasons), usable)
+
+
+def twelve_values(samples: Floats, fs_hz: float) -> Floats:
+    """What the score of 12-lead recordings looks at."""
+    inner = averaged(samples, fs_hz)
+    flags = _flags(inner)
+    return twelve(inner, flags["electrode-off"], _unusable(inner, flags).mean(axis=1), _independent(LEADS))
+
+
+def _independent(lead_names: Sequence[str]) -> list[int]:
+    """Rows of I, II, V1 to V6; where names say nothing the usual order is taken."""
+    rows = [i for i, name in enumerate(lead_names) if name not in LEADS[2:6]]
+    return rows if len(rows) == _TWELVE - 4 else [0, 1, *range(6, _TWELVE)]
+
+
+def quarter_length(inner: Inner) -> int:
+    """Values in a quarter of a second."""
+    return max(4, round(_QUARTER_S * inner.rate_hz))
+
+
+def usable_seconds(quality: EcgQuality, fs_hz: float) -> float:
+    """How much of the recording can be used, in seconds.
+
+    Of an acceptable one all but the time in which no lead can be used; of one to be repeated, what its worst lead has.
+    """
+    if not quality.acceptable:
+        return min((sum(b - a for a, b in stretches) for stretches in quality.usable.values()), default=0) / fs_hz
+    total, end = 0, 0
+    for start, stop in sorted(stretch for stretches in quality.usable.values() for stretch in stretches):
+        total += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return total / fs_hz
+
+
+def _scores() -> dict[str, Score]:
+    return scores(__package__, {"quarter": QUARTER_VALUES, "twelve": TWELVE_VALUES})
+
+
+def _cause(flags: dict[str, Flags], lead: int) -> str:
+    """What is most often wrong with a lead."""
+    shares = {key: float(flag[lead].mean()) for key, flag in flags.items()}
+    cause = max(shares, key=lambda key: shares[key])
+    return cause if shares[cause] else "artefact"
+
+
+def _unusable(inner: Inner, flags: dict[str, Flags]) -> Flags:
+    """``[leads, n]`` at the inner rate."""
+    length, n = quarter_length(inner), inner.mv.shape[1]
+    values = quarters(inner, length)
+    leads, count, number = values.shape
+    odds = _scores()["quarter"].log_odds(values.reshape(-1, number)).reshape(leads, count)
+    spoiled = flags["electrode-off"] | flags["muscle-noise"] | flags["baseline-wander"] | flags["artefact"]
+    at = np.arange(n)
+    second = np.minimum(at // max(2, round(inner.rate_hz)), spoiled.shape[1] - 1)
+    gone: Flags = (odds > 0)[:, np.minimum(at // length, count - 1)] | spoiled[:, second]
+    return gone
+
+
+def _flags(inner: Inner) -> dict[str, Flags]:
+    """Per lead and second, what is wrong."""
+    limit = criteria()
+    length = max(2, round(inner.rate_hz))
+    rows, _, known = inner.rows(length)
+    spread = rows.max(axis=2) - rows.min(axis=2)
+    middle = length // 2
+    base = np.partition(rows, middle, axis=2)[:, :, middle]
+    overall = np.median(base, axis=1)[:, None]
+    off = ((~known).mean(axis=2) > limit["lost_fraction"]) | (spread < limit["flat_mv"])
+    for extreme in (inner.mv.max(axis=1)[:, None], inner.mv.min(axis=1)[:, None]):
+        at_limit = (rows == extreme[:, :, None]).mean(axis=2) > limit["rail_fraction"]
+        off |= at_limit & (np.abs(extreme - overall) > limit["rail_mv"])
+    step = np.abs(np.diff(base, axis=1)) > limit["wander_mv"]
+    wander = np.zeros_like(off)
+    wander[:, 1:] |= step
+    wander[:, :-1] |= step
+    away = np.abs(rows[:, :, 1:-1] - (rows[:, :, 2:] + rows[:, :, 1:-1] + rows[:, :, :-2]) / 3)
+    noise = np.partition(away, middle, axis=2)[:, :, middle]
+    noisy = noise > limit["noise_mv"]
+    humming = noisy & (mains(rows, inner.rate_hz) > limit["hum_share"] * noise)
+    jumps = spread > limit["artefact_mv"]
+    return {
+        "electrode-off": off,
+        "mains-hum": humming & ~off,
+        "muscle-noise": noisy & ~humming & ~off,
+        "baseline-wander": wander & ~off & ~jumps,
+        "artefact": jumps & ~off,
+    }
+
+
+def _stretches(good: Flags, length: int, n: int) -> tuple[tuple[int, int], ...]:
+    edges = np.flatnonzero(np.diff(good.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
+    return tuple((int(a) * length, n if b == len(good) else int(b) * length) for a, b in edges)
