@@ -141,30 +141,35 @@ def write(scores: dict[str, Score]) -> None:
     TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+LABELS = ("2 leads, reference beats", "2 leads, detected beats", "1 lead, reference beats", "1 lead, detected beats")
+
+
+def cross() -> None:
+    """Each record of DS1 judged by scores fitted on the others; totals are printed."""
+    everything = {name: samples_of(read("mitdb", name)) for name in DS1}
+    tallies = {label: SvTally() for label in LABELS}
+    for name in DS1:
+        others = [s for other, some in everything.items() if other != name for s in some]
+        scores = {kind: fit(kind, others) for kind in POSITIVE_SHARE}
+        for label, s in zip(LABELS, everything[name], strict=False):
+            prepared = prepare(s.samples, s.record.fs_hz, np.ones(s.samples.shape, bool))
+            judged = classes.decide(prepared, s.beats, s.measured, scores)
+            tallies[label] = tallies[label] + tally_beats(s.truth, np.array(judged.classes))
+    for label, tally in tallies.items():
+        print(f"{label}: {tally}", flush=True)
+
+
 def main() -> None:
     """Cross-validate, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cross", action="store_true")
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
-    everything = {name: samples_of(read("mitdb", name)) for name in DS1}
-    labels = ("2 leads, reference", "2 leads, detected", "1 lead, reference", "1 lead, detected")
     if chosen.cross:
-        tallies = {label: SvTally() for label in labels}
-        for name in DS1:
-            others = [s for other, some in everything.items() if other != name for s in some]
-            scores = {kind: fit(kind, others) for kind in POSITIVE_SHARE}
-            for label, s in zip(labels, everything[name], strict=False):
-                prepared = prepare(s.samples, s.record.fs_hz, np.ones(s.samples.shape, bool))
-                judged = classes.decide(prepared, s.beats, s.measured, scores)
-                one = tally_beats(s.truth, np.array(judged.classes))
-                tallies[label] = tallies[label] + one
-                if label == labels[1]:
-                    print(name, one, flush=True)
-        for label, tally in tallies.items():
-            print(label, tally, flush=True)
+        cross()
     if chosen.write:
-        write({kind: fit(kind, [s for some in everything.values() for s in some]) for kind in POSITIVE_SHARE})
+        samples = [s for name in DS1 for s in samples_of(read("mitdb", name))]
+        write({kind: fit(kind, samples) for kind in POSITIVE_SHARE})
 
 
 if __name__ == "__main__":

@@ -26,61 +26,12 @@ from zhenbao.signal.ecg.beats import judge_rhythm
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("ZHENBAO_DATA", ROOT.parent / "shared")) / "ecg" / "data"
-DS1 = tuple(
-    str(number)
-    for number in (
-        101,
-        106,
-        108,
-        109,
-        112,
-        114,
-        115,
-        116,
-        118,
-        119,
-        122,
-        124,
-        201,
-        203,
-        205,
-        207,
-        208,
-        209,
-        215,
-        220,
-        223,
-        230,
-    )
-)
-DS2 = tuple(
-    str(number)
-    for number in (
-        100,
-        103,
-        105,
-        111,
-        113,
-        117,
-        121,
-        123,
-        200,
-        202,
-        210,
-        212,
-        213,
-        214,
-        219,
-        221,
-        222,
-        228,
-        231,
-        232,
-        233,
-        234,
-    )
-)
-PACED = tuple(str(number) for number in (102, 104, 107, 217))
+_DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230 "
+DS1 = tuple(_DS1.split())
+_DS2 = "100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234 "
+DS2 = tuple(_DS2.split())
+_PACED = "102 104 107 217 "
+PACED = tuple(_PACED.split())
 AAMI = {**dict.fromkeys("NLRej", "N"), **dict.fromkeys("AaJS", "S"), **dict.fromkeys("VE", "V"), "F": "F"}
 BEAT = set("NLRBAaJSVrFejnE/fQ?")
 WINDOW_S = 0.15
@@ -215,48 +166,114 @@ def usable_of(samples: NDArray[np.float64], fs_hz: float, names: tuple[str, ...]
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one record came to; seconds of rhythm: called of marked, and left alone of the rest."""
+
+    name: str
+    beats: SvTally
+    """With beats as detected."""
+    marked: SvTally
+    """With the beats of the reference."""
+    af_s: tuple[float, float, float, float]
+    vf_s: tuple[float, float, float]
+    """Called of marked, marked, called elsewhere."""
+    said: str
+
+
+def measured(record: Record, count: int) -> Measured:
+    """One record through its first ``count`` leads."""
+    leads = tuple(range(min(count, len(record.ecg_mv))))
+    samples, fs_hz, n = record.ecg_mv[list(leads)], record.fs_hz, record.ecg_mv.shape[1]
+    names = tuple(record.lead_names[i] for i in leads)
+    usable = usable_of(samples, fs_hz, names)
+    rhythm = judge_rhythm(samples, fs_hz, names, record.detected(leads), usable)
+    again = judge_rhythm(samples, fs_hz, names, record.reference, usable)
+    one, two = (
+        tally_beats(record.truth(np.array(r.beats.beats, np.int64)), np.array(r.beats.classes)) for r in (rhythm, again)
+    )
+    truth = record.fibrillating(np.arange(n))
+    called = covered(rhythm, ("atrial-fibrillation",), n)
+    arrest = np.zeros(n, bool)
+    for start, stop in record.arrests:
+        arrest[start:stop] = True
+    alarm = covered(rhythm, ("ventricular-fibrillation",), n)
+
+    def seconds(*flags: NDArray[np.bool_]) -> tuple[float, ...]:
+        return tuple(float(f.sum()) / fs_hz for f in flags)
+
+    af = seconds(truth & called, truth, ~truth & ~called, ~truth)
+    vf = seconds(arrest & alarm, arrest, alarm & ~arrest)
+    said = ", ".join(f"{f.name} ({f.confidence})" for f in (*rhythm.facts, *rhythm.hints))
+    return Measured(record.name, one, two, (af[0], af[1], af[2], af[3]), (vf[0], vf[1], vf[2]), said)
+
+
+HEAD = (
+    "| record | V Se / P+ | S Se / P+ | AF found of marked s | left alone of the rest s | VF found of marked, false s "
+    "| what was said |\n|---|---|---|---|---|---|---|"
+)
+
+
+def _line(name: str, beats: SvTally, af: tuple[float, ...], vf: tuple[float, ...], said: str) -> str:
+    def two(hit: int, every: int, false: int) -> str:
+        se = f"{100 * hit / every:.1f}" if every else "-"
+        return f"{se} / {100 * hit / (hit + false):.1f}" if hit + false else f"{se} / -"
+
+    return (
+        f"| {name} | {two(*beats.v)} | {two(*beats.s)} | {af[0]:.0f} / {af[1]:.0f} | {af[2]:.0f} / {af[3]:.0f} "
+        f"| {vf[0]:.0f} / {vf[1]:.0f}, {vf[2]:.0f} | {said} |"
+    )
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f}" if whole else "-"
+
+
+def table(group: str, rows: list[Measured]) -> list[str]:
+    """Records one by one, then gross and average."""
+    lines = [HEAD, *(_line(r.name, r.beats, r.af_s, r.vf_s, r.said) for r in rows)]
+    total, marked = SvTally(), SvTally()
+    for r in rows:
+        total, marked = total + r.beats, marked + r.marked
+    af = tuple(np.sum([r.af_s for r in rows], axis=0).tolist())
+    vf = tuple(np.sum([r.vf_s for r in rows], axis=0).tolist())
+    lines.append(_line(f"**{group}, gross, beats as detected**", total, af, vf, ""))
+    lines.append(_line(f"**{group}, gross, beats of the reference**", marked, af, vf, ""))
+
+    def average(counts: list[tuple[int, int, int]]) -> str:
+        se = [hit / every for hit, every, _ in counts if every]
+        positive = [hit / (hit + false) for hit, _, false in counts if hit + false]
+        return " / ".join(f"{100 * float(np.mean(x)):.1f}" if x else "-" for x in (se, positive))
+
+    averages = f"V {average([r.beats.v for r in rows])}, S {average([r.beats.s for r in rows])}"
+    lines += ["", f"Average of records, Se / P+: {averages}. "]
+    lines[-1] += f"AF by duration: Se {_percent(af[0], af[1])}, Sp {_percent(af[2], af[3])}, "
+    lines[-1] += f"P+ {_percent(af[0], af[0] + af[3] - af[2])}."
+    return lines
+
+
+def groups(count: int = 2) -> dict[str, list[str]]:
+    """A table for each group of records that are here, printed as it comes."""
+    lists = {"DS1": ("mitdb", DS1), "DS2": ("mitdb", DS2), "paced": ("mitdb", PACED)}
+    lists["cpsc2021"] = ("cpsc2021", tuple(sorted(p.stem for p in (DATA / "cpsc2021").glob("*.hea"))))
+    found = {}
+    for group, (database, names) in lists.items():
+        here = [name for name in names if (DATA / database / f"{name}.hea").is_file()]
+        if here:
+            found[group] = table(group, [measured(read(database, name), count) for name in here])
+            print("\n".join(found[group]), flush=True)
+        else:
+            print(f"{group}: no record here")
+    return found
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("records", nargs="*")
     parser.add_argument("--leads", type=int, default=2)
-    chosen = parser.parse_args()
     if not DATA.is_dir():
         sys.exit(f"No recordings at {DATA}: set ZHENBAO_DATA to the folder that holds ecg/data.")
-    groups = {"DS1": ("mitdb", DS1), "DS2": ("mitdb", DS2), "paced": ("mitdb", PACED)}
-    groups["cpsc2021"] = ("cpsc2021", sorted(p.stem for p in (DATA / "cpsc2021").glob("*.hea")))
-    for group, (database, names) in groups.items():
-        here = [n for n in names if (DATA / database / f"{n}.hea").is_file() and n in (chosen.records or names)]
-        if not here:
-            print(f"{group}: no record here")
-            continue
-        total, own, af, vf = SvTally(), SvTally(), np.zeros(4), np.zeros(3)
-        for name in here:
-            record = read(database, name)
-            leads = tuple(range(min(chosen.leads, len(record.ecg_mv))))
-            samples, fs, n = record.ecg_mv[list(leads)], record.fs_hz, record.ecg_mv.shape[1]
-            lead_names = tuple(record.lead_names[i] for i in leads)
-            usable = usable_of(samples, fs, lead_names)
-            rhythm = judge_rhythm(samples, fs, lead_names, record.detected(leads), usable)
-            again = judge_rhythm(samples, fs, lead_names, record.reference, usable)
-            one = tally_beats(record.truth(np.array(rhythm.beats.beats, np.int64)), np.array(rhythm.beats.classes))
-            two = tally_beats(record.truth(np.array(again.beats.beats, np.int64)), np.array(again.beats.classes))
-            truth = record.fibrillating(np.arange(n))
-            called = covered(rhythm, ("atrial-fibrillation", "atrial-flutter"), n)
-            hours = np.array([(truth & called).sum(), truth.sum(), (~truth & ~called).sum(), (~truth).sum()]) / fs
-            arrest = np.zeros(n, bool)
-            for start, stop in record.arrests:
-                arrest[start:stop] = True
-            alarm = covered(rhythm, ("ventricular-fibrillation",), n)
-            rung = np.array([(arrest & alarm).sum(), arrest.sum(), (alarm & ~arrest).sum()]) / fs
-            total, own, af, vf = total + one, own + two, af + hours, vf + rung
-            line = f"AF {hours[0]:.0f}/{hours[1]:.0f} s, not AF {hours[2]:.0f}/{hours[3]:.0f} s"
-            print(f"{name}: {one}  {line}  VF {rung[0]:.0f}/{rung[1]:.0f} s, false {rung[2]:.0f} s", flush=True)
-            print(f"     {', '.join(f'{f.name}[{f.confidence}]' for f in (*rhythm.facts, *rhythm.hints))}")
-        print(f"{group}, detected beats:  {total}\n{group}, reference beats: {own}")
-        se = f"{100 * af[0] / af[1]:.1f}" if af[1] else "-"
-        print(f"{group}, AF by duration: Se {se} Sp {100 * af[2] / max(1.0, af[3]):.1f}")
-        print(f"{group}, VF: {vf[0]:.0f} of {vf[1]:.0f} s, false {vf[2]:.0f} s", flush=True)
+    groups(parser.parse_args().leads)
 
 
 if __name__ == "__main__":
