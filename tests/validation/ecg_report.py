@@ -44,7 +44,8 @@ def quality_line() -> str:
     ours = np.array([assess_quality(one * 0.005, 500, names).acceptable for one in samples])
     took_ms = 1000 * (time.process_time() - started) / len(samples)
     return (
-        f"CinC 2011 set a, {len(people)} twelve-lead phone recordings, on which the score was fitted: agreement with people "
+        f"CinC 2011 set a, {len(people)} twelve-lead phone recordings, on which the score was fitted: agreement with "
+        "people "
         f"{100 * (ours == people).mean():.1f} %; "
         f"of {int((~people).sum())} that people refused {100 * (~ours[~people]).mean():.1f} % are refused, "
         f"of {int(people.sum())} that they took {100 * ours[people].mean():.1f} % are taken; {took_ms:.1f} ms each. "

@@ -207,6 +207,12 @@ def _say(kit: Kit, observation: Observation, samples: Sequence[EcgSamples], reco
         )
     else:
         kit.screen.say("agent.ecg_no_rate", score=analysis.quality.score)
+    if analysis.heart_rate_bpm is not None:
+        kit.screen.say("agent.ecg_rhythm", rhythm=words(f"rhythm.{analysis.rhythm}"))
+    for hint in analysis.hints:
+        kit.screen.say(
+            "agent.ecg_hint", text=words(f"ecg_hint.{hint.name}"), confidence=words(f"ecg_confidence.{hint.confidence}")
+        )
     if not analysis.quality.acceptable:
         reasons = comma.join(_reason(kit, reason) for reason in analysis.quality.reasons)
         error = DeviceError("ecg-quality", reasons=reasons)
