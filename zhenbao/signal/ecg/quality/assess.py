@@ -23,6 +23,7 @@ from zhenbao.signal.ecg.quality.measures import (
     Inner,
     averaged,
     mains,
+    middle_of,
     quarters,
     twelve,
 )
@@ -146,8 +147,7 @@ def _flags(inner: Inner) -> dict[str, Flags]:
     length = max(2, round(inner.rate_hz))
     rows, _, known = inner.rows(length)
     spread = rows.max(axis=2) - rows.min(axis=2)
-    middle = length // 2
-    base = np.partition(rows, middle, axis=2)[:, :, middle]
+    base = middle_of(rows, 4)
     overall = np.median(base, axis=1)[:, None]
     off = ((~known).mean(axis=2) > limit["lost_fraction"]) | (spread < limit["flat_mv"])
     for extreme in (inner.mv.max(axis=1)[:, None], inner.mv.min(axis=1)[:, None]):
@@ -157,8 +157,7 @@ def _flags(inner: Inner) -> dict[str, Flags]:
     wander = np.zeros_like(off)
     wander[:, 1:] |= step
     wander[:, :-1] |= step
-    away = np.abs(rows[:, :, 1:-1] - (rows[:, :, 2:] + rows[:, :, 1:-1] + rows[:, :, :-2]) / 3)
-    noise = np.partition(away, middle, axis=2)[:, :, middle]
+    noise = middle_of(np.abs(rows[:, :, 1:-1] - (rows[:, :, 2:] + rows[:, :, 1:-1] + rows[:, :, :-2]) / 3), 2)
     noisy = noise > limit["noise_mv"]
     humming = noisy & (mains(rows, inner.rate_hz) > limit["hum_share"] * noise)
     jumps = spread > limit["artefact_mv"]

@@ -105,9 +105,7 @@ def quarters(inner: Inner, length: int) -> Floats:
     slope = np.abs(np.diff(inner.mv, axis=1, append=inner.mv[:, -1:])) * inner.rate_hz
     slopes = slope[:, : rows.shape[1] * length].reshape(rows.shape)
     low, high, mean = rows.min(axis=2), rows.max(axis=2), rows.mean(axis=2)
-    middle = length // 2
-    usual_slope = np.partition(slopes, middle, axis=2)[:, :, middle]
-    usual_fast = np.partition(fast, middle, axis=2)[:, :, middle]
+    usual_slope, usual_fast = middle_of(slopes, 2), middle_of(fast, 2)
     still = (slopes < 0.05).mean(axis=2)
     extent = np.log(_around(high, 2).max(axis=2) - _around(low, 2).min(axis=2) + 0.02)
     extent_far = np.log(_around(high, 6).max(axis=2) - _around(low, 6).min(axis=2) + 0.02)
@@ -145,6 +143,13 @@ def quarters(inner: Inner, length: int) -> Floats:
     )
 
 
+def middle_of(rows: Floats, every: int) -> Floats:
+    """Median of each row ``[leads, rows, length]``, by one of ``every`` values."""
+    some = rows[:, :, ::every]
+    place = some.shape[2] // 2
+    return np.partition(some, place, axis=2)[:, :, place]
+
+
 def _around(values: Floats, half: int) -> Floats:
     """``[leads, n, 2 half + 1]``: each value with its neighbours, the ends repeated."""
     first = np.repeat(values[:, :1], half, axis=1)
@@ -177,11 +182,12 @@ def twelve(inner: Inner, off: Flags, bad: Floats, independent: Sequence[int]) ->
     length = max(2, round(inner.rate_hz))
     rows = inner.rows(length)[0]
     extents = rows.max(axis=2) - rows.min(axis=2)
-    middles = np.partition(rows, length // 2, axis=2)[:, :, length // 2]
+    middles = middle_of(rows, 4)
     wander = np.abs(np.diff(middles, axis=1)).mean(axis=1) if rows.shape[1] > 1 else np.zeros(len(rows))
     slope = np.abs(np.diff(inner.mv, axis=1))
-    usual, steep = _quantiles(slope, 0.5, 0.98)
-    energy = _moving_mean(slope, max(1, round(0.08 * inner.rate_hz)))
+    usual, steep = _quantiles(slope[:, ::2], 0.5, 0.98)
+    # Smoothed over 80 ms, so that one in four says all.
+    energy = _moving_mean(slope, max(1, round(0.08 * inner.rate_hz)))[:, ::4]
     energy = energy / (_quantiles(energy, 0.98)[0][:, None] + 0.004)
     common = np.median(energy, axis=0)
     a = energy - energy.mean(axis=1, keepdims=True)
