@@ -74,6 +74,15 @@ RNG = np.random.default_rng(20261122)
 NOISE = RNG.standard_normal(15000)
 T = np.arange(15000) / 500
 
+
+def spiked(signal: Signal, before_s: float) -> Signal:
+    """Pacing spikes of 2 ms and 4 mV at a set time before each beat of the test below."""
+    changed = signal.copy()
+    for beat_s in np.arange(0.3, 29.9, 0.83):
+        changed[round((beat_s - before_s) * 500)] += 4.0
+    return changed
+
+
 DAMAGE = [
     pytest.param(lambda x: -x, None, id="inverted"),
     pytest.param(lambda x: 1000 * x, None, id="microvolts"),
@@ -95,6 +104,8 @@ DAMAGE = [
     pytest.param(lambda x: x + put(np.zeros(15000), slice(2000, 3000), 1) * 4 * NOISE, (1900, 3100), id="burst"),
     pytest.param(lambda x: x + put(np.zeros(15000), slice(0, 1500), 1) * 4 * NOISE, (0, 1600), id="noisy start"),
     pytest.param(lambda x: x * np.where(T < 15, 1.0, 0.35), None, id="amplitude falls to a third"),
+    pytest.param(lambda x: spiked(x, 0.16), None, id="pacing spikes before P"),
+    pytest.param(lambda x: spiked(x, 0.035), None, id="pacing spikes before QRS"),
 ]
 
 
