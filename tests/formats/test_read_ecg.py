@@ -158,9 +158,10 @@ def test_a_broken_table_names_the_row(tmp_path: Path, text: str, code: str) -> N
     assert code_of(tmp_path / "t.csv", fs_hz=500, unit="mV") == code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["dicom", "edf"])
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_damage_is_an_error_of_ours_or_a_reading(
     tmp_path_factory: pytest.TempPathFactory, source: str, data: st.DataObject
 ) -> None:

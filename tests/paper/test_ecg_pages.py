@@ -103,6 +103,7 @@ def test_fonts_are_embedded_in_part_and_the_file_is_small() -> None:
     assert len(pdf) < 300_000
 
 
+@pytest.mark.slow
 def test_the_same_pages_are_the_same_bytes() -> None:
     def make() -> bytes:
         return to_pdf(ecg_page(recording(inferior()), analysis(), words=ZH))
@@ -170,6 +171,7 @@ def test_no_finding_is_never_called_normal() -> None:
     assert "不等于心电图正常" in first
 
 
+@pytest.mark.slow
 def test_a_long_recording_shows_the_seconds_of_what_was_found_and_says_which() -> None:
     wave = TwelveLeadModel().render(60.0, 500.0).mv
     beats = tuple(range(250, 30000, 500))

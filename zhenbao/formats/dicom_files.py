@@ -12,16 +12,6 @@ from zhenbao.model.ecg import LEADS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DAMAGE = (
-    OSError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    NotImplementedError,
-    MemoryError,
-)
 _PLACES = ("1", "2", "3", "4", "5", "6", "7", "8", "61", "62", "63", "64")
 _NAMES = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6", "III", "aVR", "aVL", "aVF")
 _BY_CODE = {prefix + place: name for prefix in ("2:", "5.6.3-9-") for place, name in zip(_PLACES, _NAMES, strict=True)}
@@ -73,8 +63,9 @@ def read_dicom(path: Path) -> EcgFile:
         )
     except FileFormatError:
         raise
-    except (*_DAMAGE, pydicom.errors.InvalidDicomError, pydicom.errors.BytesLengthException):
-        # The library's text may quote what the file says of the patient.
+    except Exception:
+        # Elements are decoded when they are asked for, and damage raises whatever the decoding of that kind raises.
+        # The library's text may quote what the file says of the patient: nothing of it goes further.
         raise FileFormatError("ecg-file-damaged", format="DICOM") from None
 
 

@@ -129,6 +129,7 @@ def test_any_bytes_are_read_or_called_damaged(data: bytes) -> None:
     assert sum(stop - start for start, stop in decoded.damaged) == len(data)
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_a_forged_body_with_a_right_crc_does_no_harm(data: st.DataObject) -> None:
