@@ -27,6 +27,7 @@ def sound(analysis: EcgAnalysis, n: int) -> None:
     assert all(0 <= beat < n for beat in analysis.beats)
     assert set(analysis.classes) <= set("NSVF/?")
     for finding in analysis.findings:
+        assert finding.confidence in ("likely", "possible", "uncertain")
         assert set(finding.beats) <= set(analysis.beats) and set(finding.leads) <= set(analysis.lead_names)
     told = msgspec.json.decode(msgspec.json.encode(analysis))
     assert None not in told["intervals"].values()

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from zhenbao.model.ecg import LEADS, EcgAnalysis, EcgQuality
 from zhenbao.model.ecg_rhythm import Rhythm
-from zhenbao.model.ecg_twelve import EcgFact, TwelveLead
+from zhenbao.model.ecg_twelve import Confidence, EcgFact, TwelveLead
 from zhenbao.model.finding import Finding
 from zhenbao.model.quantity import Quantity
 from zhenbao.rules import evaluate, facts_behind
@@ -192,15 +192,19 @@ def _findings(
     facts = averaged.facts + rhythm.facts
     seen = {**context, **{fact.name: "yes" for fact in facts}}
     usable = tuple(name for name, stretches in quality.usable.items() if stretches)
-    return tuple(_with_grounds(f, facts, usable, beats) for f in evaluate("ecg", values, seen))
+    # A number from a recording that is to be repeated is less sure than one from a good recording.
+    sure: Confidence = "likely" if quality.acceptable else "possible"
+    return tuple(_with_grounds(f, facts, usable, beats, sure) for f in evaluate("ecg", values, seen))
 
 
-def _with_grounds(finding: Finding, facts: Iterable[EcgFact], leads: tuple[str, ...], beats: list[int]) -> Finding:
+def _with_grounds(
+    finding: Finding, facts: Iterable[EcgFact], leads: tuple[str, ...], beats: list[int], sure: Confidence
+) -> Finding:
     """The finding with what it rests on: that of its facts, or all beats and leads where it is a number."""
     behind = facts_behind("ecg", finding.rule_id)
     grounds = [fact for fact in facts if fact.name in behind]
     if not grounds:
-        return replace(finding, leads=leads, beats=tuple(beats))
+        return replace(finding, leads=leads, beats=tuple(beats), confidence=sure)
     return replace(
         finding,
         leads=tuple(dict.fromkeys(lead for fact in grounds for lead in fact.leads)),
