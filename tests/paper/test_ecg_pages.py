@@ -80,6 +80,7 @@ def test_every_layout_has_every_lead_and_letters_on_unusual_beats(layout: str) -
     assert (drawn.count("V"), drawn.count("S"), drawn.count("N")) == (1, 1, 0)
 
 
+@pytest.mark.slow
 def test_ten_millimetres_of_grid_are_ten_millimetres_of_paper() -> None:
     pages = ecg_page(recording(np.zeros((12, 5000))), analysis(), words=ZH)
     document = pdfium.PdfDocument(to_pdf(pages))
@@ -122,6 +123,7 @@ MANY = tuple(Finding(f"EC{n:02}", Urgency.ORANGE, leads=LEADS[:7], confidence="p
 HALF = np.vstack([np.full((6, 5000), np.nan), inferior()[6:]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [ZH, EN], ids=["zh", "en"])
 @pytest.mark.parametrize("layout", ["3x4", "6x2"])
 @pytest.mark.parametrize(
