@@ -204,3 +204,19 @@ def test_classes_do_not_depend_on_unit_rate_or_polarity(make_ecg: MakeEcg) -> No
     expected = classify_beats(one, FS_HZ, beats).classes
     assert classify_beats(-one, FS_HZ, beats).classes == expected
     assert classify_beats(np.repeat(one, 2), 2 * FS_HZ, 2 * beats).classes == expected
+
+
+def test_a_wide_tachycardia_that_fills_the_recording_is_an_alarm(make_ecg: MakeEcg) -> None:
+    """There is no slower beat to compare it with; a smooth one looks like flutter of the ventricles. Both are RED."""
+    beats = np.arange(0.4, 29.6, 60 / 170).tolist()
+    rhythm = judged(rendered(make_ecg, [(beats, WIDE)], 30), beats)
+    assert {"ecg.vt_sustained", "ecg.ventricular_fibrillation"} & facts(rhythm)
+
+
+def test_a_narrow_tachycardia_that_fills_the_recording_is_not_called_sinus(make_ecg: MakeEcg) -> None:
+    beats = np.arange(0.4, 29.6, 0.3).tolist()
+    waves = ((-0.012, -0.1, 0.006), (0.0, 1.1, 0.008), (0.014, -0.2, 0.006), (0.13, 0.2, 0.03))
+    rhythm = judged(rendered(make_ecg, [(beats, waves)], 30), beats)
+    assert "ecg.svt" in facts(rhythm)
+    assert not rhythm.rhythm.startswith("sinus")
+    assert all(found.confidence != "likely" for found in rhythm.facts)

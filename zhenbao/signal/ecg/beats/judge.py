@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from zhenbao.model.ecg_rhythm import Rhythm, Stretch
 from zhenbao.model.ecg_twelve import Confidence, EcgFact
-from zhenbao.signal.ecg.beats import atrial, runs
+from zhenbao.signal.ecg.beats import atrial, fast, runs
 from zhenbao.signal.ecg.beats.arrest import Span, fibrillating_ventricles, runs_of, silences
 from zhenbao.signal.ecg.beats.classes import Judged, as_model, decide, prepared_from
 from zhenbao.signal.ecg.beats.criteria import criteria
@@ -78,20 +78,33 @@ class _Recording:
         wave = atrial.p_wave(self.prepared, beats, own)
         agree = atrial.coherence_at(self.prepared, beats, own) if len(beats) else np.zeros(0)
         ventricular = runs.runs(beats, fs_hz, judged.are("V"))
-        tachycardias = [r for r in ventricular if r.rate_bpm > criteria()["run_rate"] and self._believed(r)]
-        fast = [
+        quick = [r for r in ventricular if r.rate_bpm > criteria()["run_rate"]]
+        tachycardias = [r for r in quick if fast.believed(judged, r)]
+        early = [
             r
             for r in runs.runs(beats, fs_hz, judged.are("S"))
             if r.rate_bpm > criteria()["svt_rate"] and runs.regular(beats[r.first : r.last])
         ]
         af = self._fibrillation(seen_s)
-        labels = self._labels(tachycardias, fast, af, agree)
+        wide = fast.wide(judged)
+        regular = fast.fast_regular(judged, fs_hz, af | judged.are("/"))
+        labels = self._labels(tachycardias, early, af, agree, wide)
+        for run in regular:
+            if (name := fast.name_of(run, wide)) is not None:
+                labels[run.first : run.last] = [name] * (run.last - run.first)
         stretches = self._stretches(labels, agree)
         facts: list[EcgFact] = []
         hints: list[EcgFact] = []
         self._emergencies(facts, hints)
         self._ventricular(facts, hints, tachycardias, seen_s)
-        self._atrial(facts, hints, labels, fast, stretches)
+        if len(tachycardias) < len(quick):
+            doubtful = [i for r in quick if r not in tachycardias for i in range(r.first, r.last)]
+            hints.append(self._fact("doubtful-run", doubtful, "uncertain"))
+        self._atrial(facts, hints, labels, early, stretches)
+        for name, some, sure in fast.suspected(regular, wide, seen_s):
+            told = facts if name.startswith("ecg.") else hints
+            if name not in [fact.name for fact in told]:
+                told.append(self._fact(name, [i for r in some for i in range(r.first, r.last)], sure))
         self._conduction(facts, hints, wave, af)
         limits = []
         if len(beats) < _FEWEST:
@@ -145,7 +158,9 @@ class _Recording:
                     flags[first:last] = not value
         return flags
 
-    def _labels(self, tachycardias: list[runs.Run], fast: list[runs.Run], af: Flags, agree: Floats) -> list[str]:
+    def _labels(
+        self, tachycardias: list[runs.Run], early: list[runs.Run], af: Flags, agree: Floats, wide: bool
+    ) -> list[str]:
         """A rhythm for every beat."""
         judged, rule = self.judged, criteria()
         beats = judged.beats
@@ -161,6 +176,8 @@ class _Recording:
             "sinus-bradycardia",
             np.where(rate > rule["fast_rate"], "sinus-tachycardia", "sinus"),
         )
+        # Where T covers P, what agrees before QRS may be T.
+        seen &= rate < rule["p_unsure_rate" if wide else "p_hidden_rate"]
         labels = np.where(seen, sinus, "not-judged").astype(object)
         paced = judged.are("/")
         total = np.concatenate([[0], np.cumsum(paced)])
@@ -174,7 +191,7 @@ class _Recording:
                 labels[max(0, first - 1) : last] = np.where(
                     af[max(0, first - 1) : last], labels[max(0, first - 1) : last], name
                 )
-        for run in fast:
+        for run in early:
             labels[run.first : run.last] = "supraventricular-tachycardia"
         for run in tachycardias:
             labels[run.first : run.last] = "ventricular-tachycardia"
@@ -199,6 +216,8 @@ class _Recording:
             rr = rr[rr < _LONG_RR_S]
             rate = round(60 / float(rr.mean()), 1) if len(rr) else None
             confidence = self._confidence(labels[first], first, last, agree)
+            if labels[first] == "atrial-fibrillation" and (stop - start) / self.fs_hz < criteria()["af_s"]:
+                confidence = "possible"
             for a, b in _without(start, stop, marks):
                 out.append(Stretch(a, b, labels[first], rate, confidence))
         out += [Stretch(a, b, name, None, "possible") for a, b, name in marks]
@@ -212,20 +231,16 @@ class _Recording:
             odds = self.judged.fibrillation[first:last]
             return "likely" if float(np.nanmean(odds)) >= rule["af_sure"] and last - first >= 20 else "possible"
         if label.startswith("sinus"):
-            return "likely" if float(np.nanmedian(agree[first:last])) >= rule["p_likely"] else "possible"
+            rr = np.diff(self.judged.beats[first:last]) / self.fs_hz
+            hidden = len(rr) > 0 and float(np.median(rr)) < 60 / rule["p_unsure_rate"]
+            return "likely" if float(np.nanmedian(agree[first:last])) >= rule["p_likely"] and not hidden else "possible"
         return self._sure(first, last) if label == "ventricular-tachycardia" else "possible"
 
-    def _alike(self, first: int, last: int) -> float:
-        return float(np.median(self.judged.measured.neighbour_like[first:last]))
-
-    def _believed(self, run: runs.Run) -> bool:
-        """A short run of beats of which none resembles its neighbours is more often noise."""
-        rule = criteria()
-        return run.last - run.first >= rule["run_short"] or self._alike(run.first, run.last) >= rule["run_alike"]
-
     def _sure(self, first: int, last: int) -> Confidence:
+        if not self.judged.are("V")[first:last].any():
+            return "possible"
         odds = float(np.mean(self.judged.ventricular[first:last]))
-        if self._alike(first, last) < criteria()["run_alike"]:
+        if float(np.median(self.judged.measured.neighbour_like[first:last])) < criteria()["run_alike"]:
             return "uncertain"
         return "likely" if odds > 2.0 else "possible" if odds > 0.7 else "uncertain"
 
@@ -269,7 +284,7 @@ class _Recording:
         facts: list[EcgFact],
         hints: list[EcgFact],
         labels: list[str],
-        fast: list[runs.Run],
+        early: list[runs.Run],
         stretches: tuple[Stretch, ...],
     ) -> None:
         rule, fs_hz = criteria(), self.fs_hz
@@ -291,8 +306,8 @@ class _Recording:
                         facts.append(self._fact("ecg.atrial_fibrillation", inside, "possible"))
                         hints.append(self._fact("atrial-flutter", inside, "possible"))
                         break
-        if fast:
-            facts.append(self._fact("ecg.svt", [i for r in fast for i in range(r.first, r.last)], "possible"))
+        if early:
+            facts.append(self._fact("ecg.svt", [i for r in early for i in range(r.first, r.last)], "possible"))
 
     def _conduction(self, facts: list[EcgFact], hints: list[EcgFact], wave: atrial.PWave | None, af: Flags) -> None:
         judged, prepared = self.judged, self.prepared
