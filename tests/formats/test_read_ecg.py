@@ -62,13 +62,15 @@ def test_dicom_without_a_unit_is_refused(tmp_path: Path) -> None:
 
 
 def edf_bytes(reserved: bytes = b"", unit: bytes = b"uV", prefilter: bytes = b"HP:0.05Hz LP:150Hz") -> bytes:
-    """Two seconds of two ECG signals and one of breathing, laid out by hand from the specification."""
+    """Two hundredths of a second of two ECG signals and one of breathing, laid out by hand from the specification."""
 
     def fields(width: int, *values: bytes) -> bytes:
         return b"".join(value.ljust(width) for value in values)
 
     head = b"0".ljust(8) + b"X M 02-MAY-1951 X".ljust(80) + b"Startdate 02-MAR-2020 X X X".ljust(80)
-    head += b"02.03.2009.30.00" + b"1024".ljust(8) + reserved.ljust(44) + b"2".ljust(8) + b"1".ljust(8) + b"3".ljust(4)
+    head += (
+        b"02.03.2009.30.00" + b"1024".ljust(8) + reserved.ljust(44) + b"2".ljust(8) + b"0.01".ljust(8) + b"3".ljust(4)
+    )
     head += fields(16, b"ECG II", b"EKG V1", b"Resp chest") + fields(80, b"", b"", b"")
     head += fields(8, unit, b"mV", b"mL") + fields(8, b"-3276.8", b"-5", b"-1") + fields(8, b"3276.7", b"5", b"1")
     head += fields(8, b"-32768", b"-32768", b"-32768") + fields(8, b"32767", b"32767", b"32767")
@@ -82,7 +84,7 @@ def test_edf_by_its_specification(tmp_path: Path) -> None:
     file = tmp_path / "a.edf"
     file.write_bytes(edf_bytes())
     told = read_ecg(file)
-    assert told.format == "edf" and told.lead_names == ("II", "V1") and told.fs_hz == 4
+    assert told.format == "edf" and told.lead_names == ("II", "V1") and told.fs_hz == 400
     np.testing.assert_allclose(told.ecg_mv[0] * 1000, [100, -200, 3, 0.4, 0.5, 0.6, 0.7, 0.8], atol=1e-6)
     assert told.ecg_mv[1, 0] == pytest.approx(-5 + (16384 + 32768) * 10 / 65535)
     assert (told.highpass_hz, told.lowpass_hz) == (0.05, 150)
@@ -141,6 +143,36 @@ def test_tables_of_other_programs(tmp_path: Path, encoding: str, mark: str) -> N
     told = read_ecg(file, fs_hz=250, unit="mV")
     assert told.lead_names == ("I", "V1")
     np.testing.assert_array_equal(told.ecg_mv, [[1.5] * 3, [-2.0] * 3])
+
+
+@pytest.mark.parametrize(
+    "name", ["time_s", "Time [ms]", "'Elapsed time'", "sample #", "时间（秒）", "采样点", "counter"]
+)
+def test_a_column_of_time_is_never_a_lead(tmp_path: Path, name: str) -> None:
+    rows = "\n".join(f"{i * 2},{(i * 7) % 5}" for i in range(30))
+    (tmp_path / "t.csv").write_text(f"{name},II\n{rows}\n", encoding="utf-8")
+    assert read_ecg(tmp_path / "t.csv", fs_hz=500, unit="mV").lead_names == ("II",)
+    (tmp_path / "bare.csv").write_text(rows, encoding="utf-8")
+    assert read_ecg(tmp_path / "bare.csv", fs_hz=500, unit="mV").lead_names == ("2",)
+
+
+@pytest.mark.parametrize("text", ['I\n1\n"2\n3\n' + "4" * 140_000, "I\n1e999\n1\n"])
+def test_hostile_cells_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text, encoding="ascii")
+    assert code_of(tmp_path / "t.csv", fs_hz=500, unit="mV") == "csv-cell"
+
+
+@pytest.mark.parametrize("place", [".", "/", ""])
+def test_a_folder_is_no_file(place: str) -> None:
+    assert code_of(Path(place)) == "ecg-file-absent"
+
+
+@pytest.mark.parametrize("rate", ["0", "-5", "1", "1e9"])
+def test_an_impossible_rate_is_damage(tmp_path: Path, rate: str) -> None:
+    dataset = pydicom.dcmread(DICOM)
+    dataset.WaveformSequence[0].SamplingFrequency = rate
+    dataset.save_as(tmp_path / "r.dcm")
+    assert code_of(tmp_path / "r.dcm") == "ecg-file-damaged"
 
 
 def test_numbers_without_names_are_one_lead(tmp_path: Path) -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import csv
-from itertools import islice
+import math
+import re
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zhenbao.formats.ecg_file import MV_PER_UNIT, EcgFile, FileFormatError, named_apart, standard_lead
+from zhenbao.model.ecg import LEADS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TIMES = {"t", "time", "timestamp", "sample", "index", "时间", "采样", "序号"}
+_TIMES = {
+    *("t", "ms", "s", "sec", "seconds", "time", "times", "timestamp", "timestamps", "elapsed", "date", "datetime"),
+    *("sample", "samples", "index", "时间", "采样", "采样点", "序号", "日期"),
+}
 _NOTHING = {"", "nan", "na", "null", "-"}
 _LOOK_AT = 20
+_LONGEST_LINE = 100_000
 
 
 def read_csv(path: Path, *, fs_hz: float | None, unit: str | None) -> EcgFile:
@@ -36,11 +43,16 @@ def read_csv(path: Path, *, fs_hz: float | None, unit: str | None) -> EcgFile:
 
     text = _text(path)
     lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
+        if len(line) > _LONGEST_LINE:
+            raise FileFormatError("csv-cell", row=number, cell=line[:20])
     mark = _between([line for line in lines[:_LOOK_AT] if line.strip()])
-    rows = csv.reader(lines, delimiter=mark, skipinitialspace=True)
+    rows = csv.reader(lines, delimiter=mark, skipinitialspace=True, quoting=csv.QUOTE_NONE)
     first = next(rows, [])
     has_names = any(not _is_number(cell, mark) for cell in first)
-    names = [cell.strip() for cell in first] if has_names else [str(i + 1) for i in range(len(first))]
+    names = (
+        [cell.strip().strip("\"'").strip() for cell in first] if has_names else [str(i + 1) for i in range(len(first))]
+    )
     columns: list[list[float]] = [[] for _ in names]
     start = 2 if has_names else 1
     source = rows if has_names else iter([first, *rows])
@@ -51,7 +63,7 @@ def read_csv(path: Path, *, fs_hz: float | None, unit: str | None) -> EcgFile:
             raise FileFormatError("csv-columns", row=number, found=len(row), expected=len(names))
         for column, cell in zip(columns, row, strict=True):
             column.append(_number(cell, mark, number))
-    leads = [i for i, name in enumerate(names) if name.split("(")[0].strip().lower() not in _TIMES and name]
+    leads = [i for i, name in enumerate(names) if name and not _is_time(name, columns[i])]
     if not leads or not columns[leads[0]]:
         raise FileFormatError("ecg-file-no-ecg", format="CSV")
     ecg_mv = np.array([columns[i] for i in leads], np.float64) * MV_PER_UNIT[unit.lower()]
@@ -59,6 +71,16 @@ def read_csv(path: Path, *, fs_hz: float | None, unit: str | None) -> EcgFile:
     return EcgFile(
         "csv", ecg_mv, float(fs_hz), named_apart([standard_lead(names[i]) for i in leads]), left_out=left_out
     )
+
+
+def _is_time(name: str, column: Sequence[float]) -> bool:
+    """By its name, or because it rises by one step throughout, which no lead does."""
+    if standard_lead(name) in LEADS:
+        return False
+    word = re.split(r"[\s\[\](（_#.:]", name.strip().lower(), maxsplit=1)[0]
+    steps = [b - a for a, b in pairwise(column[:_LOOK_AT])]
+    even = len(steps) > 1 and min(steps) > 0 and max(steps) - min(steps) <= 1e-6 * max(steps)
+    return word in _TIMES or even
 
 
 def _text(path: Path) -> str:
@@ -87,10 +109,13 @@ def _is_number(cell: str, mark: str) -> bool:
 
 
 def _number(cell: str, mark: str, row: int) -> float:
-    text = cell.strip()
+    text = cell.strip().strip('"')
     if text.lower() in _NOTHING:
         return float("nan")
     try:
-        return float(text.replace(",", ".") if mark != "," else text)
+        value = float(text.replace(",", ".") if mark != "," else text)
+        if math.isinf(value):
+            raise ValueError(text)
+        return value
     except ValueError:
         raise FileFormatError("csv-cell", row=row, cell=text[:20]) from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from zhenbao.formats.csv_files import read_csv
@@ -11,6 +13,8 @@ from zhenbao.formats.ecg_file import LARGEST_BYTES, EcgFile, FileFormatError, na
 from zhenbao.formats.edf_files import read_edf
 from zhenbao.formats.wfdb_files import read_wfdb
 
+_RATES_HZ = (50.0, 50_000.0)
+"""No recorder of ECGs is slower or faster; a file that says so is damaged."""
 _WFDB = {".hea", ".dat", ".mat"}
 
 
@@ -28,10 +32,16 @@ def read_ecg(path: Path | str, *, fs_hz: float | None = None, unit: str | None =
     with warnings.catch_warnings():
         # What the libraries warn of may quote what a file says of its patient.
         warnings.simplefilter("ignore")
-        return _read(Path(path), fs_hz, unit)
+        told = _read(Path(path), fs_hz, unit)
+    if not _RATES_HZ[0] <= told.fs_hz <= _RATES_HZ[1]:
+        raise FileFormatError("ecg-file-damaged", format=told.format.upper())
+    filters = [hz if hz is not None and math.isfinite(hz) else None for hz in (told.highpass_hz, told.lowpass_hz)]
+    return replace(told, highpass_hz=filters[0], lowpass_hz=filters[1])
 
 
 def _read(place: Path, fs_hz: float | None, unit: str | None) -> EcgFile:
+    if not place.name:
+        raise FileFormatError("ecg-file-absent")
     if place.with_suffix(".hea").is_file() and (place.suffix.lower() in _WFDB or not place.is_file()):
         return _wfdb(place)
     if place.with_name(place.name + ".hea").is_file():
