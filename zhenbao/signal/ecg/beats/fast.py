@@ -15,7 +15,7 @@ from zhenbao.signal.ecg.beats.arrest import runs_of
 from zhenbao.signal.ecg.beats.classes import Judged
 from zhenbao.signal.ecg.beats.criteria import criteria
 from zhenbao.signal.ecg.beats.features import rolling
-from zhenbao.signal.ecg.beats.runs import Run, runs
+from zhenbao.signal.ecg.beats.runs import Run
 from zhenbao.signal.ecg.beats.windows import Flags
 
 _AROUND = 8
@@ -25,23 +25,6 @@ _FEWEST = 3
 def alike(judged: Judged, run: Run) -> float:
     """Of the beats of a run to their neighbours, 1 for the same shape."""
     return float(np.median(judged.measured.neighbour_like[run.first : run.last]))
-
-
-def ventricular_runs(judged: Judged, fs_hz: float) -> list[Run]:
-    """Fast runs of ventricular beats, and of early beats so much wider than the patient's own that they may be."""
-    rule = criteria()
-    own = judged.are("N")
-    usual_ms = float(np.median(judged.measured.width_ms[own])) if own.any() else np.inf
-    least_ms = max(rule["wide_ms"], rule["wide_by_own"] * usual_ms)
-
-    def fast(ectopic: str) -> list[Run]:
-        return [run for run in runs(judged.beats, fs_hz, judged.are(ectopic)) if run.rate_bpm > rule["run_rate"]]
-
-    # Fusion beats among ventricular ones are often called early: three or four such beats say too little.
-    longer = [r for r in fast("SV") if r.last - r.first >= rule["run_short"]]
-    widened = [r for r in longer if float(np.median(judged.measured.width_ms[r.first : r.last])) >= least_ms]
-    apart = [r for r in fast("V") if not any(w.first <= r.first and r.last <= w.last for w in widened)]
-    return sorted(widened + apart, key=lambda r: r.first)
 
 
 def believed(judged: Judged, run: Run) -> bool:
