@@ -82,6 +82,7 @@ def test_pictures(table: str, tmp_path: Path, layout: str) -> None:
         (("TABLE",), "csv-rate"),
         (("TABLE", *CSV, "--sex", "男"), "analyse-sex"),
         (("TABLE", *CSV, "--layout", "12x1"), "analyse-layout"),
+        (("TABLE", *CSV, "--profile", "zhejang"), "analyse-profile"),
         (("TABLE", *CSV, "--svg", "/nowhere/x.svg"), "analyse-write"),
     ],
 )

@@ -55,6 +55,11 @@ def app(words: Words) -> typer.Typer:
             raise InputError("analyse-layout")
         from zhenbao.formats.read import read_ecg
         from zhenbao.signal.ecg import analyse_ecg
+        from zhenbao.signal.ecg.twelve import PROFILES
+
+        if profile is not None and profile not in PROFILES:
+            # A slip of the pen must not quietly choose other limits.
+            raise InputError("analyse-profile", known=" ".join(PROFILES))
 
         read = read_ecg(file, fs_hz=rate, unit=unit)
         person_sex, person_age = sex or read.sex, read.age_years if age is None else age

@@ -50,6 +50,11 @@ def test_dicom_as_another_library_scales_it() -> None:
     assert told.sex == {"M": "male", "F": "female"}[dataset.PatientSex]
 
 
+def test_rate_and_unit_are_for_tables_only() -> None:
+    assert code_of(DICOM, fs_hz=500) == "rate-told"
+    assert code_of(DICOM, unit="mV") == "rate-told"
+
+
 def test_dicom_without_a_unit_is_refused(tmp_path: Path) -> None:
     dataset = pydicom.dcmread(DICOM)
     channels = dataset.WaveformSequence[0].ChannelDefinitionSequence

@@ -11,21 +11,19 @@ or ../shared. A script, not a test.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 
 import numpy as np
+import recordings
 from numpy.typing import NDArray
 
 from zhenbao.model.ecg_rhythm import Rhythm
 from zhenbao.signal.ecg import assess_quality, detect_qrs
 from zhenbao.signal.ecg.beats import judge_rhythm
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("ZHENBAO_DATA", ROOT.parent / "shared")) / "ecg" / "data"
+DATA = recordings.DATA / "data"
 _DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230 "
 DS1 = tuple(_DS1.split())
 _DS2 = "100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234 "

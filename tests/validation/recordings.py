@@ -19,6 +19,7 @@ DATA = Path(os.environ.get("ZHENBAO_DATA", ROOT.parent / "shared")) / "ecg"
 Floats = NDArray[np.float64]
 Detect = Callable[[Floats, float], Any]
 Row = dict[str, Any]
+_USUAL = set("NLRBej/Q?n")
 
 
 def evaluator() -> ModuleType:
@@ -46,6 +47,8 @@ class Recording:
     """``[leads, n]``"""
     fs_hz: float
     reference: NDArray[np.int64]
+    usual: NDArray[np.bool_]
+    """Of each reference beat: normal or conducted (EC57 class N), or not told apart by the database."""
     excluded: list[tuple[int, int]]
     """Segments that the database marks: ventricular flutter (mitdb), artefact (TELE)."""
 
@@ -58,7 +61,16 @@ def recordings(ec57: ModuleType, database: str, channels: int = 1) -> Iterator[R
             continue
         parts = [ec57.read(str(folder), name, channel, "atr") for channel in range(channels)]
         _, fs_hz, reference, excluded = parts[0]
-        yield Recording(name, np.stack([p[0] for p in parts]), fs_hz, reference, excluded)
+        usual = _usual(folder / name, reference)
+        yield Recording(name, np.stack([p[0] for p in parts]), fs_hz, reference, usual, excluded)
+
+
+def _usual(record: Path, reference: NDArray[np.int64]) -> NDArray[np.bool_]:
+    import wfdb
+
+    notes = wfdb.rdann(str(record), "atr")
+    symbols = dict(zip(notes.sample.tolist(), notes.symbol, strict=True))
+    return np.array([symbols.get(beat, "N") in _USUAL for beat in reference.tolist()], bool)
 
 
 def scored(ec57: ModuleType, recording: Recording, found: Any, cpu_s: float = 0.0) -> Row:

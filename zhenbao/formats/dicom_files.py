@@ -17,6 +17,7 @@ _NAMES = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6", "III", "aVR", "aVL", "a
 _BY_CODE = {prefix + place: name for prefix in ("2:", "5.6.3-9-") for place, name in zip(_PLACES, _NAMES, strict=True)}
 """Lead codes of MDC (ISO/IEEE 11073-10101) and of SCP-ECG (PS3.16 CID 3001)."""
 _AGE = re.compile(r"^(\d{3})([DWMY])$")
+_OLDEST_YEARS = 130
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 
 
@@ -103,4 +104,5 @@ def _of_all(channels: Sequence[Any], name: str, *, highest: bool) -> float | Non
 
 def _age(text: str) -> float | None:
     match = _AGE.match(text)
-    return int(match.group(1)) * _YEARS[match.group(2)] if match else None
+    years = int(match.group(1)) * _YEARS[match.group(2)] if match else None
+    return years if years is not None and years <= _OLDEST_YEARS else None

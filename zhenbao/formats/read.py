@@ -33,6 +33,8 @@ def read_ecg(path: Path | str, *, fs_hz: float | None = None, unit: str | None =
         # What the libraries warn of may quote what a file says of its patient.
         warnings.simplefilter("ignore")
         told = _read(Path(path), fs_hz, unit)
+    if told.format != "csv" and (fs_hz is not None or unit is not None):
+        raise FileFormatError("rate-told", format=told.format.upper())
     if not _RATES_HZ[0] <= told.fs_hz <= _RATES_HZ[1]:
         raise FileFormatError("ecg-file-damaged", format=told.format.upper())
     filters = [hz if hz is not None and math.isfinite(hz) else None for hz in (told.highpass_hz, told.lowpass_hz)]

@@ -190,3 +190,11 @@ def test_one_loose_electrode_does_not_silence_a_critical_rate() -> None:
     assert analysis.heart_rate_bpm == pytest.approx(30, abs=1)
     assert "EC19" in {f.rule_id for f in analysis.findings}
     assert "some-leads" in analysis.limits
+
+
+def test_where_t_covers_p_no_pr_is_told(make_ecg: Callable[..., Signal]) -> None:
+    waves = ((-0.014, -0.1, 0.006), (0.0, 1.1, 0.009), (0.016, -0.2, 0.007), (0.19, 0.25, 0.03))
+    analysis = analyse_ecg(twelve(make_ecg(np.arange(0.3, 9.9, 60 / 165), 500, 10, waves)), 500, LEADS)
+    assert analysis.heart_rate_bpm == pytest.approx(165, abs=2)
+    assert "pr" not in analysis.intervals
+    assert "EC36" not in rules_of(analysis)

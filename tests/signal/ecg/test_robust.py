@@ -20,7 +20,7 @@ Signal = NDArray[np.float64]
 RATES = st.sampled_from([100.0, 125.0, 250.0, 257.3, 360.0, 500.0, 1000.0])
 
 
-def sound(analysis: EcgAnalysis, n: int) -> None:
+def assert_sound(analysis: EcgAnalysis, n: int) -> None:
     """Beats lie inside, ascending, each with a class, and nothing that JSON cannot hold."""
     assert len(analysis.beats) == len(analysis.classes)
     assert list(analysis.beats) == sorted(set(analysis.beats))
@@ -39,7 +39,7 @@ def sound(analysis: EcgAnalysis, n: int) -> None:
 @settings(max_examples=40, deadline=None)
 def test_any_numbers(samples: Signal, fs_hz: float) -> None:
     names = LEADS[: len(samples)]
-    sound(analyse_ecg(samples, fs_hz, names, sex="female", age_years=44, highpass_hz=0.05), samples.shape[1])
+    assert_sound(analyse_ecg(samples, fs_hz, names, sex="female", age_years=44, highpass_hz=0.05), samples.shape[1])
 
 
 SPOILED: list[tuple[str, Callable[[Signal], Signal]]] = [
@@ -66,7 +66,9 @@ SPOILED: list[tuple[str, Callable[[Signal], Signal]]] = [
 def test_spoiled_recordings(name: str, spoil: Callable[[Signal], Signal], leads: int) -> None:
     samples = spoil(infarction("anterior").render(10, 500).mv)[:leads]
     for sex, age in (("male", 35), (None, None), ("female", 6)):
-        sound(analyse_ecg(samples, 500, LEADS[:leads], sex=sex, age_years=age, highpass_hz=0.05), samples.shape[1])
+        assert_sound(
+            analyse_ecg(samples, 500, LEADS[:leads], sex=sex, age_years=age, highpass_hz=0.05), samples.shape[1]
+        )
 
 
 @pytest.mark.slow
@@ -75,5 +77,5 @@ def test_six_hours_of_two_leads() -> None:
     ten_minutes = infarction("inferior").render(600, 125).mv[:2]
     long = np.tile(ten_minutes, 36)
     analysis = analyse_ecg(long, 125, ("I", "II"))
-    sound(analysis, long.shape[1])
+    assert_sound(analysis, long.shape[1])
     assert analysis.heart_rate_bpm == pytest.approx(70, abs=2)

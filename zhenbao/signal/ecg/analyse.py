@@ -69,7 +69,7 @@ def analyse_ecg(
     fibrillating = _inside(rhythm, "ventricular-fibrillation", samples.shape[1])
     intervals = believed_intervals(trusted, fs_hz, beats, seen & ~fibrillating)
     # Rate and pauses need one good lead; a loose electrode elsewhere must not silence a critical one.
-    judged = quality.acceptable or float(seen.mean()) >= criteria()["rate_seen_share"]
+    judged = quality.acceptable or (seen.size > 0 and float(seen.mean()) >= criteria()["rate_seen_share"])
     rate = intervals.rate_bpm if judged and len(beats) >= 3 else None
     if not judged:
         rhythm = _only_fibrillation(rhythm)
@@ -89,7 +89,7 @@ def analyse_ecg(
             zero_phase=zero_phase,
             profile=profile,
         )
-        if any(fact.name == "ecg.atrial_fibrillation" for fact in rhythm.facts):
+        if _p_hidden(rhythm, rate):
             averaged = _without_pr(averaged)
     context = {"sex": sex} if sex in ("male", "female") else {}
     if age_years is not None:
@@ -152,8 +152,15 @@ def _named(rhythm: Rhythm, intervals: Intervals, judged: bool) -> str:
     return "sinus-irregular" if rhythm.rhythm == "sinus" and intervals.rhythm == "irregular" else rhythm.rhythm
 
 
+def _p_hidden(rhythm: Rhythm, rate: float | None) -> bool:
+    """What looks like a P wave is none: the atria fibrillate, or the T wave before reaches into its time."""
+    names = {grounds.name for grounds in (*rhythm.facts, *rhythm.hints)}
+    fast = rate is not None and rate >= criteria()["p_hidden_bpm"]
+    return fast or bool(names & {"ecg.atrial_fibrillation", "wide-tachycardia"})
+
+
 def _without_pr(averaged: TwelveLead) -> TwelveLead:
-    """In atrial fibrillation what looks like a P wave is none."""
+    """Neither the interval nor the rule on it; PR that is not given is said to be so."""
     return replace(
         averaged,
         intervals={name: ms for name, ms in averaged.intervals.items() if name != "pr"},

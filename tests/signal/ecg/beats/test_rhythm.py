@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from zhenbao.firmware_sim.waveforms.twelve_lead import TwelveLeadModel
+from zhenbao.model.ecg import LEADS
 from zhenbao.model.ecg_rhythm import Rhythm
-from zhenbao.signal.ecg import detect_qrs
+from zhenbao.signal.ecg import analyse_ecg, detect_qrs
 from zhenbao.signal.ecg.beats import classify_beats, judge_rhythm
 
 Signal = NDArray[np.float64]
@@ -220,3 +223,56 @@ def test_a_narrow_tachycardia_that_fills_the_recording_is_not_called_sinus(make_
     assert "ecg.svt" in facts(rhythm)
     assert not rhythm.rhythm.startswith("sinus")
     assert all(found.confidence != "likely" for found in rhythm.facts)
+
+
+def test_waves_that_pay_qrs_no_heed_raise_suspicion_of_third_degree_block(make_ecg: MakeEcg) -> None:
+    p_s = np.arange(0.2, 29.8, 60 / 83).tolist()
+    beats = np.arange(0.6, 29.5, 60 / 34).tolist()
+    one = rendered(make_ecg, [(beats, WITHOUT_P), (p_s, ((0.0, 0.15, 0.022),))], 30)
+    found = judged(one, beats)
+    (fact,) = [f for f in found.facts if f.name == "ecg.avb3"]
+    assert fact.confidence == "possible"
+    steady = rendered(make_ecg, [(beats, NARROW)], 30)
+    assert "ecg.avb3" not in facts(judged(steady, beats))
+
+
+def test_spikes_before_every_beat_are_pacing(make_ecg: MakeEcg) -> None:
+    fs_hz = 500
+    beats = np.arange(0.5, 19.5, 0.86)
+    one = make_ecg(beats.tolist(), fs_hz, 20, WIDE) + 0.005 * np.random.default_rng(5).standard_normal(20 * fs_hz)
+    peaks = np.round(beats * fs_hz).astype(np.int64)
+    plain = judge_rhythm(one, fs_hz, ["II"], peaks)
+    assert "paced" not in hints(plain) and "/" not in plain.beats.classes
+    one[np.round((beats - 0.12) * fs_hz).astype(np.int64)] += 3.0
+    paced = judge_rhythm(one, fs_hz, ["II"], peaks)
+    assert "paced" in hints(paced) and paced.rhythm == "paced"
+    assert paced.beats.classes.count("/") >= 0.9 * len(beats)
+
+
+@pytest.mark.parametrize(("record", "suspected"), [("230", True), ("101", False), ("220", False)])
+def test_preexcitation_as_people_marked_it(shared_data: Path, record: str, suspected: bool) -> None:
+    wfdb = pytest.importorskip("wfdb", reason="reading the recordings needs the extra 'formats'")
+    file = shared_data / "ecg" / "data" / "mitdb" / record
+    if not file.with_suffix(".hea").is_file():
+        pytest.skip(f"no recording {file}")
+    read = wfdb.rdrecord(str(file))
+    samples = np.ascontiguousarray(read.p_signal.T)
+    rhythm = judge_rhythm(samples, 360, read.sig_name, detect_qrs(samples, 360))
+    assert ("preexcitation" in hints(rhythm)) == suspected
+
+
+def test_twelve_leads_show_preexcitation_in_the_averaged_beat() -> None:
+    analysis = analyse_ecg(TwelveLeadModel(shape="preexcited").render().mv, 500, LEADS, highpass_hz=0.05)
+    assert analysis.conduction == "preexcited"
+    assert "st-preexcited" in analysis.limits
+
+
+def test_flutter_waves_between_irregular_beats_are_told(make_ecg: MakeEcg) -> None:
+    t = np.arange(30 * FS_HZ) / FS_HZ
+    saw = 0.12 * (2 * (5.0 * t % 1) - 1)
+    period = 0.2
+    beats = np.cumsum([0.6, *np.random.default_rng(2).choice([2, 3, 4], 40) * period])
+    beats = beats[beats < 29].tolist()
+    one = rendered(make_ecg, [(beats, WITHOUT_P)], 30) + saw
+    rhythm = judged(one, beats)
+    assert "ecg.atrial_fibrillation" in facts(rhythm)  # the rules take flutter and fibrillation together

@@ -1,7 +1,7 @@
 """Ventricular fibrillation, flutter and asystole, from the signal itself: where they are, beats mean nothing.
 
 The leakage measure is that of Kuo and Dillman 1978; the share of samples above a threshold that of Arafat 2011
-(doi:10.1007/s11760-009-0136-z), in simplified form. Specificity comes first: all signs must agree, on at least half
+(doi:10.1007/s11760-009-0136-1), in simplified form. Specificity comes first: all signs must agree, on at least half
 of the leads that can be used, for several seconds.
 """
 

@@ -1,18 +1,10 @@
-"""The tables of this folder, read once."""
+"""The table ``criteria.toml`` of this folder."""
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
-from importlib.resources import files
-from typing import Any
+from zhenbao.signal.ecg.criteria import criteria_of
 
 
-def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
-
-
-@cache
 def criteria() -> dict[str, float]:
-    """Value by id; units, meanings and sources stand in ``criteria.toml``."""
-    return {row["id"]: float(row["value"]) for row in _table("criteria.toml")["criterion"]}
+    """Value by id."""
+    return criteria_of(__package__)

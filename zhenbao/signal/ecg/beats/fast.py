@@ -15,7 +15,7 @@ from zhenbao.signal.ecg.beats.arrest import runs_of
 from zhenbao.signal.ecg.beats.classes import Judged
 from zhenbao.signal.ecg.beats.criteria import criteria
 from zhenbao.signal.ecg.beats.features import rolling
-from zhenbao.signal.ecg.beats.runs import Run
+from zhenbao.signal.ecg.beats.runs import Run, runs
 from zhenbao.signal.ecg.beats.windows import Flags
 
 _AROUND = 8
@@ -27,10 +27,28 @@ def alike(judged: Judged, run: Run) -> float:
     return float(np.median(judged.measured.neighbour_like[run.first : run.last]))
 
 
+def ventricular_runs(judged: Judged, fs_hz: float) -> list[Run]:
+    """Fast runs of ventricular beats, and of early beats so much wider than the patient's own that they may be."""
+    rule = criteria()
+    own = judged.are("N")
+    usual_ms = float(np.median(judged.measured.width_ms[own])) if own.any() else np.inf
+    least_ms = max(rule["wide_ms"], rule["wide_by_own"] * usual_ms)
+
+    def fast(ectopic: str) -> list[Run]:
+        return [run for run in runs(judged.beats, fs_hz, judged.are(ectopic)) if run.rate_bpm > rule["run_rate"]]
+
+    # Fusion beats among ventricular ones are often called early: three or four such beats say too little.
+    longer = [r for r in fast("SV") if r.last - r.first >= rule["run_short"]]
+    widened = [r for r in longer if float(np.median(judged.measured.width_ms[r.first : r.last])) >= least_ms]
+    apart = [r for r in fast("V") if not any(w.first <= r.first and r.last <= w.last for w in widened)]
+    return sorted(widened + apart, key=lambda r: r.first)
+
+
 def believed(judged: Judged, run: Run) -> bool:
     """Whether ventricular beats in a row stand out from something: noise departs from a beat that is never the same.
 
-    Beside a steady own beat a short run must resemble itself; without one, only a long run of one shape is believed.
+    Beside a steady own beat a run must resemble itself; without one, only a long run of one shape is believed.
+    Artefacts of one shape (chest compressions, brushing teeth) pass for a tachycardia here as they do for the eye.
     """
     rule = criteria()
     likeness, length = alike(judged, run), run.last - run.first
@@ -41,7 +59,7 @@ def believed(judged: Judged, run: Run) -> bool:
     rest[run.first : run.last] = False
     steady = rest.sum() >= _FEWEST and float(np.median(measured.correlation[rest])) >= rule["run_steady"]
     if steady and own_share >= rule["run_own_share"]:
-        return length >= rule["run_short"] or likeness >= rule["run_alike"]
+        return likeness >= rule["run_alike"]
     return length >= rule["run_short"] and likeness >= rule["run_alone_alike"]
 
 

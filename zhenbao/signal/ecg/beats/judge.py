@@ -77,13 +77,14 @@ class _Recording:
         seen_s = float(self.prepared.known.any(axis=0).sum()) / fs_hz
         wave = atrial.p_wave(self.prepared, beats, own)
         agree = atrial.coherence_at(self.prepared, beats, own) if len(beats) else np.zeros(0)
-        ventricular = runs.runs(beats, fs_hz, judged.are("V"))
-        quick = [r for r in ventricular if r.rate_bpm > criteria()["run_rate"]]
+        quick = fast.ventricular_runs(judged, fs_hz)
         tachycardias = [r for r in quick if fast.believed(judged, r)]
         early = [
             r
             for r in runs.runs(beats, fs_hz, judged.are("S"))
-            if r.rate_bpm > criteria()["svt_rate"] and runs.regular(beats[r.first : r.last])
+            if r.rate_bpm > criteria()["svt_rate"]
+            and runs.regular(beats[r.first : r.last])
+            and not any(q.first <= r.first and r.last <= q.last for q in quick)
         ]
         af = self._fibrillation(seen_s)
         wide = fast.wide(judged)

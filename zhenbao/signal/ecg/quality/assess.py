@@ -7,6 +7,7 @@ fixed limits of single ones do not carry over between recorders (Rahman 2022, do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -53,43 +54,75 @@ def assess_quality(ecg_mv: ArrayLike, fs_hz: float, lead_names: Sequence[str]) -
     check_rate(fs_hz)
     if len(samples) != len(lead_names):
         raise ValueError(f"{len(lead_names)} names for {len(samples)} leads")
-    limit = criteria()
     n = samples.shape[1]
-    if not len(samples) or n < limit["shortest_s"] * fs_hz:
+    if not len(samples) or n < criteria()["shortest_s"] * fs_hz:
         return EcgQuality(False, 0.0, ("too-short",), dict.fromkeys(lead_names, ()))
+    seen = look_at(samples, fs_hz, lead_names)
+    refused = True
+    if seen.twelve is not None:
+        odds = float(_scores()["twelve"].log_odds(seen.twelve[None])[0])
+        refused = odds > criteria()["refuse_log_odds"]
+    named = seen.named(refused=refused)
+    reasons = [f"{cause}:{lead_names[lead]}" for lead, cause in named.items()]
+    if seen.flags["electrode-off"].all():
+        reasons.insert(0, "no-signal")
+    if refused and seen.twelve is not None and not reasons:
+        worst = int(np.argmax(seen.shares))
+        reasons.append(f"{seen.cause(worst)}:{lead_names[worst]}")
+    usable = {name: _stretches(~seen.unusable[lead], seen.step, n) for lead, name in enumerate(lead_names)}
+    return EcgQuality(not reasons, round(float(1 - seen.shares.mean()), 3), tuple(reasons), usable)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a recording before it is taken or refused."""
+
+    flags: dict[str, Flags]
+    """By reason ``[leads, seconds]``."""
+    unusable: Flags
+    """``[leads, n]``"""
+    step: int
+    """Samples in one of its values."""
+    shares: Floats
+    """Of the time of each lead, what is spoiled: unusable, or humming, since hum spoils what is read from a lead though
+    beats are still found in it."""
+    twelve: Floats | None
+    """What the score of 12-lead recordings looks at; None with another number of leads."""
+
+    def named(self, *, refused: bool) -> dict[int, str]:
+        """Leads to be mended, and what is wrong with each.
+
+        People take twelve leads with a poor stretch here and there (``refused`` is False); one that is poor throughout,
+        or whose electrode is off, is named all the same.
+        """
+        limit = criteria()
+        most = limit["bad_fraction" if refused else "gross_fraction"]
+        named = {}
+        for lead, off in enumerate(self.flags["electrode-off"].mean(axis=1)):
+            if off > limit["off_fraction"]:
+                named[lead] = "electrode-off"
+            elif self.shares[lead] > most:
+                named[lead] = self.cause(lead)
+        return named
+
+    def cause(self, lead: int) -> str:
+        """What is most often wrong with a lead."""
+        shares = {key: float(flag[lead].mean()) for key, flag in self.flags.items()}
+        cause = max(shares, key=lambda key: shares[key])
+        return cause if shares[cause] else "artefact"
+
+
+def look_at(samples: Floats, fs_hz: float, lead_names: Sequence[str]) -> Seen:
+    """Measure a recording ``[leads, n]`` of two seconds or more."""
     with np.errstate(invalid="ignore", over="ignore"):
         inner = averaged(samples, fs_hz)
         flags = _flags(inner)
-        bad = _unusable(inner, flags)
-        off = flags["electrode-off"].mean(axis=1)
-        # Hum spoils what is read from a lead, though beats are still found in it.
-        shares = np.maximum(bad.mean(axis=1), flags["mains-hum"].mean(axis=1))
-        refused = True
+        unusable = _unusable(inner, flags)
+        bad = unusable.mean(axis=1)
+        values = None
         if len(samples) == _TWELVE:
-            values = twelve(inner, flags["electrode-off"], bad.mean(axis=1), _independent(lead_names))
-            refused = float(_scores()["twelve"].log_odds(values[None])[0]) > limit["refuse_log_odds"]
-    # People take twelve leads with a poor stretch here and there; one that is poor throughout is always named.
-    most = limit["bad_fraction" if refused else "gross_fraction"]
-    reasons: list[str] = []
-    for lead, name in enumerate(lead_names):
-        if off[lead] > limit["off_fraction"]:
-            reasons.append(f"electrode-off:{name}")
-        elif shares[lead] > most:
-            reasons.append(f"{_cause(flags, lead)}:{name}")
-    if flags["electrode-off"].all():
-        reasons.insert(0, "no-signal")
-    if refused and len(samples) == _TWELVE and not reasons:
-        worst = int(np.argmax(shares))
-        reasons.append(f"{_cause(flags, worst)}:{lead_names[worst]}")
-    usable = {name: _stretches(~bad[lead], inner.step, n) for lead, name in enumerate(lead_names)}
-    return EcgQuality(not reasons, round(float(1 - shares.mean()), 3), tuple(reasons), usable)
-
-
-def twelve_values(samples: Floats, fs_hz: float) -> Floats:
-    """What the score of 12-lead recordings looks at."""
-    inner = averaged(samples, fs_hz)
-    flags = _flags(inner)
-    return twelve(inner, flags["electrode-off"], _unusable(inner, flags).mean(axis=1), _independent(LEADS))
+            values = twelve(inner, flags["electrode-off"], bad, _independent(lead_names))
+    return Seen(flags, unusable, inner.step, np.maximum(bad, flags["mains-hum"].mean(axis=1)), values)
 
 
 def _independent(lead_names: Sequence[str]) -> list[int]:
@@ -119,13 +152,6 @@ def usable_seconds(quality: EcgQuality, fs_hz: float) -> float:
 
 def _scores() -> dict[str, Score]:
     return scores(__package__, {"quarter": QUARTER_VALUES, "twelve": TWELVE_VALUES})
-
-
-def _cause(flags: dict[str, Flags], lead: int) -> str:
-    """What is most often wrong with a lead."""
-    shares = {key: float(flag[lead].mean()) for key, flag in flags.items()}
-    cause = max(shares, key=lambda key: shares[key])
-    return cause if shares[cause] else "artefact"
 
 
 def _unusable(inner: Inner, flags: dict[str, Flags]) -> Flags:

@@ -1,14 +1,10 @@
-"""The table ``criteria.toml`` of this folder, read once."""
+"""The table ``criteria.toml`` of this folder."""
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
-from importlib.resources import files
+from zhenbao.signal.ecg.criteria import criteria_of
 
 
-@cache
 def criteria() -> dict[str, float]:
-    """Value by id; units, meanings and sources stand in the table."""
-    text = files(__package__).joinpath("criteria.toml").read_text(encoding="utf-8")
-    return {row["id"]: float(row["value"]) for row in tomllib.loads(text)["criterion"]}
+    """Value by id."""
+    return criteria_of(__package__)

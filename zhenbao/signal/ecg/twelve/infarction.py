@@ -27,6 +27,9 @@ _LIMB_V4_V6 = ("I", "II", "III", "aVL", "aVF", "V4", "V5", "V6")
 _POSTERIOR = ("V7", "V8", "V9")
 _RIGHT = ("V3R", "V4R")
 
+PROFILES = ("zhejiang",)
+"""Counties' readings of the limits that differ from the usual one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Levels:
@@ -85,7 +88,7 @@ def elevations(
         profile: ``zhejiang`` takes 3 mm in V1 to V3 as to be exceeded; every other as reached.
     """
     table = criteria()
-    strict = profile is not None and profile.lower().startswith("zhejiang")
+    strict = profile == "zhejiang"
     v1_v3 = table["county_v1_v3_mm"]
     by_person = elevation_criteria_mm(sex, age_years)
     worst = elevation_criteria_mm("male", 0.0)
