@@ -57,7 +57,8 @@ def believed(judged: Judged, run: Run) -> bool:
     # All beats outside the run, the ventricular ones too: those called normal are alike by that very call.
     rest = measured.known.copy()
     rest[run.first : run.last] = False
-    steady = rest.sum() >= _FEWEST and float(np.median(measured.correlation[rest])) >= rule["run_steady"]
+    needed = rule["run_steady_fast" if run.rate_bpm >= rule["p_hidden_rate"] else "run_steady"]
+    steady = rest.sum() >= _FEWEST and float(np.median(measured.correlation[rest])) >= needed
     if steady and own_share >= rule["run_own_share"]:
         return likeness >= rule["run_alike"]
     return length >= rule["run_short"] and likeness >= rule["run_alone_alike"]
