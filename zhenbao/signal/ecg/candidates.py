@@ -90,7 +90,8 @@ class CandidateFinder:
     def push(self, height: Floats, sharp: Floats) -> tuple[Candidates, Bins]:
         """Add values; return the maxima that are now certain, and the bins completed."""
         bins = self._fill_bins(height)
-        self._height = np.concatenate([self._height, np.nan_to_num(height, nan=0.0)])
+        unknown = np.isnan(height)
+        self._height = np.concatenate([self._height, np.where(unknown, 0.0, height) if unknown.any() else height])
         self._sharp = np.concatenate([self._sharp, sharp])
         return self._search(), bins
 
@@ -115,24 +116,38 @@ class CandidateFinder:
         if new <= 0:
             return NONE
         middle = e[around : around + new]
+        high = _highest_within(e, self._apart)[around - self._apart :][:new]
         peaks = np.flatnonzero(
-            (middle > e[around - 1 : around - 1 + new]) & (middle >= e[around + 1 : around + 1 + new])
+            (middle >= high)
+            & (middle > e[around - 1 : around - 1 + new])
+            & (middle >= e[around + 1 : around + 1 + new])
         )
-        near = e[(peaks + around)[:, None] + np.arange(-self._apart, self._apart + 1)]
-        peaks = peaks[near[:, self._apart] >= near.max(axis=1, initial=0.0)]
-        sharp = self._sharp[(peaks + around)[:, None] + np.arange(-self._beside, self._beside + 1)].max(
-            axis=1, initial=0.0
-        )
+        beside = np.lib.stride_tricks.sliding_window_view(self._sharp, 2 * self._beside + 1)
+        sharp = beside[peaks + around - self._beside].max(axis=1, initial=0.0)
         found = Candidates(peaks + self._next, middle[peaks], sharp)
         self._height, self._sharp = e[new:].copy(), self._sharp[new:].copy()
         self._next += new
         return found
 
 
+def _highest_within(values: Floats, reach: int) -> Floats:
+    """The highest of ``2 reach + 1`` neighbours, ``2 reach`` shorter than ``values``."""
+    length, span = 2 * reach + 1, 1
+    highest = values
+    while 2 * span <= length:
+        highest = np.maximum(highest[:-span], highest[span:])
+        span *= 2
+    rest = length - span
+    return np.maximum(highest[: len(highest) - rest], highest[rest:])
+
+
 def _sum_up(rows: Floats) -> Bins:
     if not len(rows):
         return NO_BINS
     unknown = np.isnan(rows)
+    if not unknown.any():
+        half = (rows.shape[1] - 1) // 2
+        return Bins(rows.max(axis=1), np.partition(rows, half, axis=1)[:, half])
     lost = unknown.mean(axis=1) > 0.5
     ordered = np.sort(rows, axis=1)
     known = np.maximum(1, rows.shape[1] - unknown.sum(axis=1))

@@ -7,7 +7,7 @@ import numpy as np
 from zhenbao.signal.ecg.candidates import Bins, Candidates, Ints
 from zhenbao.signal.ecg.envelope import Floats
 from zhenbao.signal.ecg.levels import Ground, Levels, running_quantile
-from zhenbao.signal.ecg.path import best_row, worth_of
+from zhenbao.signal.ecg.path import Flags, best_row, gains_of, worth_of
 from zhenbao.signal.ecg.tuning import TUNING, Tuning
 
 
@@ -50,20 +50,13 @@ def _first_levels(found: Candidates, t: Floats, levels: Levels, tuning: Tuning) 
         interval_s = np.interp(t, sure, interval_s[agreed])
         agreed = np.minimum(np.abs(t - before), np.abs(after - t)) <= tuning.agreed_reach_s
     if not agreed.all():
-        doubtful = np.flatnonzero(~agreed)
-        parts = np.split(doubtful, np.flatnonzero(np.diff(t[doubtful]) > 2 * tuning.evidence_s) + 1)
-        for start, stop in ((int(part[0]), int(part[-1]) + 1) for part in parts):
-            around = slice(
-                *np.searchsorted(t, [t[start] - tuning.evidence_s, t[stop - 1] + tuning.evidence_s]).tolist()
-            )
-            tried = _try_intervals(found.pick(around), t[around], levels.pick(around), tuning)
-            interval_s[start:stop] = tried[start - around.start : stop - around.start]
+        around = _near(t, t[~agreed], tuning.evidence_s)
+        tried = _try_intervals(found.pick(around), t[around], levels.pick(around), tuning)
+        interval_s[~agreed] = tried[~agreed[around]]
     return Levels(levels.beat, levels.noise, interval_s)
 
 
-def _agreed_interval(
-    found: Candidates, t: Floats, levels: Levels, tuning: Tuning
-) -> tuple[Floats, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
+def _agreed_interval(found: Candidates, t: Floats, levels: Levels, tuning: Tuning) -> tuple[Floats, Flags]:
     """The running median interval of strong, sharp candidates, and where most of those intervals are near it."""
     nowhere = np.zeros(len(t), bool)
     strong = np.flatnonzero(found.height > tuning.strong * levels.beat)
@@ -90,17 +83,46 @@ def _agreed_interval(
     return usual[gap], sure[gap] & ~beyond
 
 
+def _near(t: Floats, some: Floats, reach_s: float) -> Flags:
+    """Which times are within reach of one of ``some``, ascending and at least one."""
+    after = np.searchsorted(some, t)
+    distance = np.minimum(
+        np.abs(t - some[np.maximum(after - 1, 0)]), np.abs(some[np.minimum(after, len(some) - 1)] - t)
+    )
+    near: Flags = distance <= reach_s
+    return near
+
+
 def _try_intervals(found: Candidates, t: Floats, levels: Levels, tuning: Tuning) -> Floats:
-    evidence = []
-    for interval_s in tuning.first_intervals_s:
-        guess = Levels(levels.beat, levels.noise, np.full(len(t), interval_s))
-        row = best_row(found, t, guess, tuning)
-        worth = np.concatenate([[0.0], np.cumsum(worth_of(row, found, t, guess, tuning))])
-        beats = t[row]
-        start, stop = np.searchsorted(beats, t - tuning.evidence_s), np.searchsorted(beats, t + tuning.evidence_s)
-        evidence.append(worth[stop] - worth[start])
-    usual = np.maximum(evidence[0], 0.0)
-    excess = [some - factor * usual for some, factor in zip(evidence, tuning.evidence_factors, strict=True)]
-    excess[0] = np.full(len(t), tuning.evidence_margin)
-    chosen: Floats = np.asarray(tuning.first_intervals_s)[np.argmax(excess, axis=0)]
+    """For each candidate the interval whose best row explains most of what is around it."""
+    usual_s, *others_s = tuning.first_intervals_s
+    usual = np.maximum(_evidence(found, t, levels, usual_s, tuning), 0.0)
+    most = _around(t, t, np.maximum(gains_of(found, levels, tuning), 0.0), tuning)
+    chosen, excess = np.full(len(t), usual_s), np.full(len(t), tuning.evidence_margin)
+    for interval_s, factor in zip(others_s, tuning.evidence_factors, strict=True):
+        # No row is worth more than all that could be beats: most of a recording need not be tried.
+        possible = most - factor * usual > excess
+        if not possible.any():
+            continue
+        part = _near(t, t[possible], tuning.evidence_s)
+        more = np.full(len(t), -np.inf)
+        more[part] = _evidence(found.pick(part), t[part], levels.pick(part), interval_s, tuning)
+        more -= factor * usual
+        better = possible & (more > excess)
+        chosen[better], excess[better] = interval_s, more[better]
     return chosen
+
+
+def _evidence(found: Candidates, t: Floats, levels: Levels, interval_s: float, tuning: Tuning) -> Floats:
+    """What the best row is worth around each candidate if this were the interval to expect."""
+    guess = Levels(levels.beat, levels.noise, np.full(len(t), interval_s))
+    row = best_row(found, t, guess, tuning)
+    return _around(t, t[row], worth_of(row, found, t, guess, tuning), tuning)
+
+
+def _around(t: Floats, at: Floats, worth: Floats, tuning: Tuning) -> Floats:
+    """Sum of what is worth something within ``evidence_s`` of each time."""
+    total = np.concatenate([[0.0], np.cumsum(worth)])
+    start, stop = np.searchsorted(at, t - tuning.evidence_s), np.searchsorted(at, t + tuning.evidence_s)
+    summed: Floats = total[stop] - total[start]
+    return summed

@@ -162,8 +162,8 @@ class Envelope:
 
     def _take(self, groups: Floats) -> tuple[Floats, Floats]:
         with np.errstate(invalid="ignore", over="ignore"):
-            inner = groups[:, :, 0].copy()
-            for i in range(1, self.step):
+            inner = groups[:, :, 0] + groups[:, :, 1] if self.step > 1 else groups[:, :, 0].copy()
+            for i in range(2, self.step):
                 inner += groups[:, :, i]
             inner /= self.step
             known = np.abs(inner) < _ABSURD

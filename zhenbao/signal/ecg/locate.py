@@ -43,9 +43,10 @@ class Locator:
     def _deflections(self, lead: Floats, centres: Ints) -> Floats:
         """``[beats, offsets]``."""
         around, narrow, wide = self.around, self._narrow, self._wide
-        windows = lead[np.clip(centres[:, None] + np.arange(-around, around + 1), 0, len(lead) - 1)]
+        windows = self._windows(lead, centres)
         with np.errstate(invalid="ignore", over="ignore"):
-            sums = np.zeros((len(centres), 2 * around + 2))
+            sums = np.empty((len(centres), 2 * around + 2))
+            sums[:, 0] = 0.0
             np.cumsum(windows, axis=1, out=sums[:, 1:])
             if not (np.abs(sums[:, -1]) < _ABSURD).all():
                 bad = ~(np.abs(windows) < _ABSURD)
@@ -54,11 +55,28 @@ class Locator:
                 )
                 np.cumsum(np.where(bad, 0.0, windows - usual[:, None]), axis=1, out=sums[:, 1:])
         n = len(self._offsets)
-        means = [
-            (sums[:, wide + half + 1 : wide + half + 1 + n] - sums[:, wide - half : wide - half + n]) / (2 * half + 1)
+        first, second = (
+            sums[:, wide + half + 1 : wide + half + 1 + n] - sums[:, wide - half : wide - half + n]
             for half in (narrow, wide)
-        ]
-        return (means[0] - means[1]) * self._weight
+        )
+        first *= self._weight / (2 * narrow + 1)
+        second *= self._weight / (2 * wide + 1)
+        first -= second
+        return first
+
+    def _windows(self, lead: Floats, centres: Ints) -> Floats:
+        """``[beats, 2 around + 1]``, what lies beyond an end is like the end."""
+        around, length = self.around, 2 * self.around + 1
+        steps = np.arange(-around, around + 1)
+        if len(lead) < length:
+            padded: Floats = lead[np.clip(centres[:, None] + steps, 0, len(lead) - 1)]
+            return padded
+        starts = centres - around
+        inside = np.clip(starts, 0, len(lead) - length)
+        windows: Floats = np.lib.stride_tricks.sliding_window_view(lead, length)[inside]
+        (edge,) = np.nonzero(starts != inside)
+        windows[edge] = lead[np.clip(centres[edge, None] + steps, 0, len(lead) - 1)]
+        return windows
 
     def _some(self, samples: Floats, centres: Ints) -> Ints:
         n = samples.shape[1]

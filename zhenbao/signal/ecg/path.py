@@ -57,18 +57,19 @@ def _row(found: Candidates, t: Floats, levels: Levels, gains: Floats, tuning: Tu
         return np.array(Search(found, t, levels, gains, tuning).best(0, len(found) - 1), np.int64)
     settled = _settled(found, t, levels, gains, clear, tuning)
     search = Search(found, t, levels, gains, tuning)
-    pieces: list[Ints] = []
+    row: list[int] = []
+    certain = clear.tolist()
     edges = np.flatnonzero(np.diff(settled.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
     before = -1
     for start, stop in edges.tolist():
-        first, last = int(clear[start]), int(clear[stop])
+        first, last = certain[start], certain[stop]
         between = search.best(max(before, 0), first, from_beat=before >= 0, to_beat=True)
-        pieces.append(np.array(between[1 if before >= 0 else 0 : -1], np.int64))
-        pieces.append(clear[start : stop + 1])
+        row += between[1 if before >= 0 else 0 : -1]
+        row += certain[start : stop + 1]
         before = last
     rest = search.best(max(before, 0), len(found) - 1, from_beat=before >= 0)
-    pieces.append(np.array(rest[1 if before >= 0 else 0 :], np.int64))
-    return np.concatenate(pieces)
+    row += rest[1 if before >= 0 else 0 :]
+    return np.array(row, np.int64)
 
 
 def gains_of(found: Candidates, levels: Levels, tuning: Tuning) -> Floats:
@@ -141,6 +142,7 @@ class Search:
         late_above, late_cost, late_most = tuning.late_above, tuning.late_cost, tuning.late_most
         shortest, t_wave_s = tuning.shortest_s, tuning.t_wave_s
         t_ratio, t_cost = tuning.t_wave_ratio, tuning.t_wave_cost
+        longest = late_above + late_most / late_cost
         impossible = float("-inf")
         best: list[float] = []
         came_from: list[int] = []
@@ -151,7 +153,8 @@ class Search:
         for i in range(first, last + 1):
             now, interval, dull = times[i], expected[i], sharp[i]
             limit = now - shortest
-            horizon = now - max(1.2, (late_above + late_most / late_cost) * interval)
+            reach = longest * interval
+            horizon = now - (reach if reach > 1.2 else 1.2)
             if from_beat:
                 value, previous = (0.0, -1) if i == first else (impossible, first)
             elif times[first] < horizon:

@@ -60,7 +60,8 @@ def detect_qrs(ecg_mv: ArrayLike, fs_hz: float) -> NDArray[np.int64]:
         found, bins = found.join(some), bins.join(summed)
     chosen = choose_beats(found, bins, envelope.rate_hz, finder.bin_length)
     centres = chosen * envelope.step + envelope.step // 2
-    return np.unique(Locator(fs_hz).locate(samples, centres))
+    peaks = np.sort(Locator(fs_hz).locate(samples, centres))
+    return peaks[np.diff(peaks, prepend=-1) > 0]
 
 
 def as_leads(ecg_mv: ArrayLike) -> Floats:

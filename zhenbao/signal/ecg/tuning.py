@@ -93,8 +93,8 @@ class Tuning:
     """it is expected too. Elsewhere"""
     first_intervals_s: tuple[float, ...] = (0.8, 0.4, 1.6)
     """each of these is tried; locally the first is taken unless the row of another explains"""
-    evidence_factors: tuple[float, ...] = (1.0, 1.5, 3.0)
-    """more than this many times as much, and"""
+    evidence_factors: tuple[float, ...] = (1.5, 3.0)
+    """more than this many times as much (one for each other interval), and"""
     evidence_margin: float = 2.0
     """this much more, where"""
     evidence_s: float = 4.0
