@@ -96,6 +96,7 @@ def test_ten_millimetres_of_grid_are_ten_millimetres_of_paper() -> None:
     assert centres[-1] / 20 == pytest.approx(280.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_fonts_are_embedded_in_part_and_the_file_is_small() -> None:
     pdf = to_pdf(ecg_page(recording(inferior()), analysis(), words=ZH))
     fonts = set(re.findall(rb"/BaseFont /([^\s/]+)", pdf))
@@ -112,6 +113,7 @@ def test_the_same_pages_are_the_same_bytes() -> None:
     assert make() == make()
 
 
+@pytest.mark.slow
 def test_the_picture_has_the_size_and_says_it() -> None:
     png = to_png(ecg_page(recording(inferior()), analysis(), words=ZH)[0], dpi=150)
     picture = image.open(io.BytesIO(png))
@@ -154,6 +156,7 @@ def test_no_text_leaves_the_page_or_lies_on_another(
             assert across < 0.1 or down < 0.1, (a, b)
 
 
+@pytest.mark.slow
 def test_no_finding_is_lost_when_there_are_many() -> None:
     pages = read(to_pdf(ecg_page(recording(inferior()), analysis(findings=MANY), words=ZH)))
     assert len(pages) > 2
@@ -161,6 +164,7 @@ def test_no_finding_is_lost_when_there_are_many() -> None:
     assert all(f.rule_id in "".join(pages[1:]) for f in MANY)
 
 
+@pytest.mark.slow
 def test_bad_quality_is_said_beside_the_tracing() -> None:
     many = analysis(findings=MANY)
     first = read(to_pdf(ecg_page(recording(inferior()), many, words=ZH)))[0]

@@ -177,6 +177,7 @@ def test_a_refused_item_goes_to_quarantine_and_the_others_pass(pair: Any, kit: K
     assert all(DeliveryState.RECEIVED in kit.delivery(r.id) for r in readings if r.id != readings[3].id)
 
 
+@pytest.mark.slow
 def test_items_that_nobody_can_answer_block_nothing(
     pair: Any, kit: KitStore, hub: Any, ward: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_truncated_or_lengthened_message_is_rejected(
             decode(bad)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.one_of(

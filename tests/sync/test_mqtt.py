@@ -95,6 +95,7 @@ def test_without_a_connection_nothing_is_taken_and_nothing_is_remembered(
     assert turns == ["up", "down", "up"]
 
 
+@pytest.mark.slow
 def test_a_stranger_with_an_impossible_name_is_not_heard(
     broker: EmbeddedBroker, link: Any, hub: Any, ward: Any, wait_for: Wait
 ) -> None:

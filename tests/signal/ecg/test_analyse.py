@@ -198,3 +198,41 @@ def test_where_t_covers_p_no_pr_is_told(make_ecg: Callable[..., Signal]) -> None
     assert analysis.heart_rate_bpm == pytest.approx(165, abs=2)
     assert "pr" not in analysis.intervals
     assert "EC36" not in rules_of(analysis)
+
+
+@pytest.mark.parametrize("leads", [1, 12])
+def test_a_recording_without_a_beat_is_a_pause_and_red(leads: int) -> None:
+    rng, t = np.random.default_rng(2), np.arange(5000) / 500
+    drift = np.array([0.1 * np.sin(2 * np.pi * 0.25 * t + lead) for lead in range(leads)])
+    analysis = analyse_ecg(drift + 0.01 * rng.standard_normal((leads, 5000)), 500, LEADS[:leads])
+    assert analysis.rhythm == "asystole"
+    assert {f.rule_id: f.urgency for f in analysis.findings} == {"EC16": Urgency.RED}
+    assert analysis.heart_rate_bpm is None
+
+
+def test_electrodes_that_are_off_are_no_standstill() -> None:
+    analysis = analyse_ecg(np.zeros((12, 5000)), 500, LEADS)
+    assert rules_of(analysis) == {"EC40"}
+    assert "asystole" not in {hint.name for hint in analysis.hints}
+
+
+def test_no_rate_is_called_normal_beside_a_standstill(make_ecg: Callable[..., Signal]) -> None:
+    analysis = analyse_ecg(twelve(make_ecg(np.arange(0.5, 8, 0.8), 500, 20)), 500, LEADS)
+    assert "EC16" in rules_of(analysis)
+    assert "EC38" not in rules_of(analysis)
+
+
+@pytest.mark.parametrize(("t_at", "expected"), [(0.42, True), (0.24, False)])
+def test_a_ventricular_beat_on_a_late_t_wave(make_ecg: Callable[..., Signal], t_at: float, expected: bool) -> None:
+    own = ((-0.16, 0.12, 0.018), (0.0, 1.1, 0.010), (0.026, -0.22, 0.010), (t_at, 0.3, 0.035))
+    early = ((-0.02, -0.5, 0.022), (0.03, 1.4, 0.026), (0.08, -0.6, 0.022), (0.3, -0.35, 0.035))
+    normal = [b for b in np.arange(0.5, 29.5, 1.0).tolist() if b not in (9.5, 19.5)]
+    one = make_ecg(normal, 500, 30, own) + make_ecg([8.5 + 0.37, 18.5 + 0.37], 500, 30, early)
+    analysis = analyse_ecg(twelve(one), 500, LEADS, sex="male", age_years=50, highpass_hz=0.05)
+    assert "r-on-t" in {hint.name for hint in analysis.hints}
+    assert (analysis.intervals["qtcf"] > 450) is expected
+    found = {f.rule_id: f for f in analysis.findings}
+    assert ("EC27" in found) is expected
+    if expected:
+        assert found["EC27"].urgency is Urgency.RED
+        assert len(found["EC27"].beats) == 2

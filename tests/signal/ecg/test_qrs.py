@@ -180,6 +180,7 @@ def test_three_dimensions_are_refused() -> None:
         detect_qrs(np.zeros((2, 2, 2)), 500)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     hnp.arrays(np.float64, hnp.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=600)),

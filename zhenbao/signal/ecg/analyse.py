@@ -23,6 +23,8 @@ from zhenbao.signal.ecg.rhythm import Flags, Intervals, believed_intervals
 from zhenbao.signal.ecg.twelve import measure_twelve
 
 _ADULT_YEARS = 18
+_LONG_QT = ("EC24", "EC25", "EC26")
+"""Rules that call QT long."""
 _CONFIDENCE = ("uncertain", "possible", "likely")
 
 
@@ -193,15 +195,26 @@ def _findings(
     values = {"usable_s": Quantity(round(usable_seconds(quality, fs_hz), 2), "s"), **averaged.quantities}
     if rate is not None:
         values["heart_rate_ecg"] = Quantity(round(rate, 1), "/min")
-    if judged and (longest := intervals.longest) is not None:
+    longest = intervals.longest if beats else _silence(rhythm, fs_hz)
+    if judged and longest is not None:
         seconds, open_ended = longest
         values["ecg_rr_max"] = Quantity(round(seconds, 3), "s", ">" if open_ended else None)
     facts = averaged.facts + rhythm.facts
     seen = {**context, **{fact.name: "yes" for fact in facts}}
+    early = next((replace(hint, name="ecg.r_on_t_long_qt") for hint in rhythm.hints if hint.name == "r-on-t"), None)
+    if early and any(f.rule_id in _LONG_QT and f.status == "present" for f in evaluate("ecg", values, seen)):
+        facts += (early,)
+        seen[early.name] = "yes"
     usable = tuple(name for name, stretches in quality.usable.items() if stretches)
     # A number from a recording that is to be repeated is less sure than one from a good recording.
     sure: Confidence = "likely" if quality.acceptable else "possible"
     return tuple(_with_grounds(f, facts, usable, beats, sure) for f in evaluate("ecg", values, seen))
+
+
+def _silence(rhythm: Rhythm, fs_hz: float) -> tuple[float, bool] | None:
+    """A recording without a beat is one pause that began before it and goes on after it."""
+    spans = [s.stop - s.start for s in rhythm.stretches if s.rhythm == "asystole"]
+    return (max(spans) / fs_hz, True) if spans else None
 
 
 def _with_grounds(

@@ -135,6 +135,7 @@ def said_of(folder: Path, record: str, seconds: float = 30) -> list[set[str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("record", "at_most"), [("em", 1), ("ma", 0), ("bw", 0)])
 def test_half_an_hour_of_noise_without_a_heart(shared_data: Path, record: str, at_most: int) -> None:
     found = said_of(shared_data / "ecg" / "data" / "nstdb", record)
@@ -143,11 +144,13 @@ def test_half_an_hour_of_noise_without_a_heart(shared_data: Path, record: str, a
     assert alarms <= at_most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("record", ["101", "112", "115", "122"])
 def test_half_an_hour_without_arrhythmia_raises_nothing(shared_data: Path, record: str) -> None:
     assert set().union(*said_of(shared_data / "ecg" / "data" / "mitdb", record)) == set()
 
 
+@pytest.mark.slow
 def test_ventricular_flutter_is_told(shared_data: Path) -> None:
     found = said_of(shared_data / "ecg" / "data" / "mitdb", "207")
     assert sum("ecg.ventricular_fibrillation" in facts for facts in found) >= 5

@@ -249,6 +249,7 @@ def test_spikes_before_every_beat_are_pacing(make_ecg: MakeEcg) -> None:
     assert paced.beats.classes.count("/") >= 0.9 * len(beats)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("record", "suspected"), [("230", True), ("101", False), ("220", False)])
 def test_preexcitation_as_people_marked_it(shared_data: Path, record: str, suspected: bool) -> None:
     wfdb = pytest.importorskip("wfdb", reason="reading the recordings needs the extra 'formats'")

@@ -45,6 +45,7 @@ def test_any_array_comes_back(samples: Samples) -> None:
     np.testing.assert_array_equal(again, samples)
 
 
+@pytest.mark.slow
 @given(arrays.arrays(np.int32, st.tuples(st.just(12), st.integers(1, 60))), st.permutations(LEADS))
 @settings(max_examples=40, deadline=None)
 def test_names_never_cost_a_bit(samples: Samples, names: list[str]) -> None:
@@ -60,6 +61,7 @@ def test_long_rows_of_extremes_come_back(n: int, kind: type[np.signedinteger], s
     np.testing.assert_array_equal(only(decompress(compress(samples))), samples)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 300), max_size=8), st.integers(40, 250))
 @settings(max_examples=15, deadline=None)
 def test_chunks_make_no_difference(cuts: list[int], part: int) -> None:
@@ -91,6 +93,7 @@ def right_or_missing(decoded: Decoded, samples: Samples) -> int:
     return samples.shape[1] - known
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_one_wrong_byte_costs_its_part_only(data: st.DataObject) -> None:
