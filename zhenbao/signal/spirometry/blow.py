@@ -9,7 +9,7 @@ import numpy as np
 from zhenbao.model.spirometry import Blow
 from zhenbao.signal.spirometry.curve import clean
 from zhenbao.signal.spirometry.defects import Measured, find_defects
-from zhenbao.signal.spirometry.effort import find_effort, zero_offset
+from zhenbao.signal.spirometry.effort import find_effort, zero_line
 from zhenbao.signal.spirometry.tables import settings
 
 if TYPE_CHECKING:
@@ -49,13 +49,16 @@ def analyse_blow(
         ValueError: neither flow nor volume, or not as long as the time.
     """
     curve = clean(time_s, flow_l_s=flow_l_s, volume_l=volume_l)
-    offset = zero_offset(curve) if curve is not None and curve.integrated else None
-    if curve is not None and offset:
-        curve = curve.with_zero(offset)
-    effort = find_effort(curve) if curve is not None else None
-    if curve is None or effort is None:
+    if curve is None:
         return _no_blow()
-    return _measure(curve, effort, offset or 0.0, age_years, prior_fvc_l)
+    zero = zero_line(curve)
+    if zero is not None and zero.any():
+        curve = curve.with_zero(zero)
+    effort = find_effort(curve)
+    if effort is None:
+        return _no_blow()
+    worst = 0.0 if zero is None else float(zero[np.argmax(np.abs(zero))])
+    return _measure(curve, effort, worst, age_years, prior_fvc_l)
 
 
 def _measure(curve: Curve, effort: Effort, zero_l_s: float, age_years: float | None, prior_fvc_l: float | None) -> Blow:

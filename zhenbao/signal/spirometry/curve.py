@@ -31,8 +31,13 @@ class Curve:
     """Standard deviation of a single flow sample."""
     gaps: tuple[tuple[float, float], ...]
     """Holes longer than may be bridged silently: (from, to) in seconds."""
-    integrated: bool
-    """The volume was integrated from the flow (else the flow was derived from the volume)."""
+    derived_over: int | None = None
+    """The flow is the difference of volumes so many samples before and after; None: the volume is the flow's integral."""
+
+    @property
+    def integrated(self) -> bool:
+        """The volume was integrated from the flow (else the flow was derived from the volume)."""
+        return self.derived_over is None
 
     def volume_at(self, time_s: float) -> float:
         """Volume between two samples, taking the flow there as a straight line."""
@@ -51,18 +56,22 @@ class Curve:
 
     def smooth_noise(self, width_s: float) -> float:
         """Standard deviation of what :meth:`smooth_flow` leaves of the noise."""
-        half = round(width_s / (2 * self.step_s))
-        return float(self.noise_l_s / np.sqrt(2 * half + 1))
+        half = min(round(width_s / (2 * self.step_s)), (len(self.time_s) - 1) // 2)
+        if self.derived_over is None or half < self.derived_over:
+            return float(self.noise_l_s / np.sqrt(2 * half + 1))
+        # The mean of differences that overlap: only the volumes at both ends are left.
+        return float(self.noise_l_s * np.sqrt(2 * self.derived_over) / (2 * half + 1))
 
     @property
     def step_s(self) -> float:
         """The usual time from sample to sample."""
         return float(np.median(np.diff(self.time_s)))
 
-    def with_zero(self, offset_l_s: float) -> Curve:
-        """The same curve with a sensor's zero error taken off."""
-        flow = self.flow_l_s - offset_l_s
-        return Curve(self.time_s, flow, integrate(self.time_s, flow), self.noise_l_s, self.gaps, True)
+    def with_zero(self, zero_l_s: NDArray[np.float64]) -> Curve:
+        """The same curve with a sensor's zero error [n] taken off."""
+        flow = self.flow_l_s - zero_l_s
+        volume = integrate(self.time_s, flow) if self.integrated else self.volume_l - integrate(self.time_s, zero_l_s)
+        return Curve(self.time_s, flow, volume, self.noise_l_s, self.gaps, self.derived_over)
 
 
 def clean(time_s: ArrayLike, *, flow_l_s: ArrayLike | None, volume_l: ArrayLike | None) -> Curve | None:
@@ -95,9 +104,9 @@ def clean(time_s: ArrayLike, *, flow_l_s: ArrayLike | None, volume_l: ArrayLike 
     holes = np.flatnonzero(steps > limits["gap_s"] + 1e-9)
     gaps = tuple((float(time[i]), float(time[i + 1])) for i in holes)
     if flow_l_s is not None:
-        return Curve(time, values, integrate(time, values), _noise(values), gaps, True)
-    flow = _derive(time, values)
-    return Curve(time, flow, values - values[0], _noise(flow), gaps, False)
+        return Curve(time, values, integrate(time, values), _noise(values), gaps)
+    flow, half, noise = _derive(time, values)
+    return Curve(time, flow, values - values[0], noise, gaps, half)
 
 
 def integrate(time_s: NDArray[np.float64], flow_l_s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,8 +116,8 @@ def integrate(time_s: NDArray[np.float64], flow_l_s: NDArray[np.float64]) -> NDA
     return volume
 
 
-def _derive(time: NDArray[np.float64], volume: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Flow from volume by central differences, wider where the volume is noisy or coarse."""
+def _derive(time: NDArray[np.float64], volume: NDArray[np.float64]) -> tuple[NDArray[np.float64], int, float]:
+    """Flow from volume by central differences, wider where the volume is noisy or coarse; how wide, and its noise."""
     noise_l = _noise(volume, coarse=1e-4)
     step = float(np.median(np.diff(time)))
     half = 1
@@ -118,7 +127,8 @@ def _derive(time: NDArray[np.float64], volume: NDArray[np.float64]) -> NDArray[n
     last = len(time) - 1
     ahead = np.minimum(np.arange(len(time)) + half, last)
     behind = np.maximum(np.arange(len(time)) - half, 0)
-    return np.asarray((volume[ahead] - volume[behind]) / (time[ahead] - time[behind]))
+    flow = (volume[ahead] - volume[behind]) / (time[ahead] - time[behind])
+    return flow, half, float(noise_l * np.sqrt(2) / (2 * half * step))
 
 
 def _noise(values: NDArray[np.float64], coarse: float = _COARSE_STEP_L_S) -> float:

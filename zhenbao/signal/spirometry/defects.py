@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zhenbao.signal.spirometry.effort import Effort
 
 _DIP_WIDTH_S = 0.03
+_GRID_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +76,56 @@ def _interruptions(curve: Curve, effort: Effort, first_part_ends_s: float, close
     if _dip_before_peak(curve, effort):
         yield "cough-first-second"
     time = curve.time_s
+    limits = settings("quality")["defect"]
     split = min(int(np.searchsorted(time, first_part_ends_s)), effort.end)
     # Averaging mixes the rise into the peak's own neighbours; look when that is over.
     falling = min(int(np.searchsorted(time, time[effort.peak] + _DIP_WIDTH_S)), split)
-    limits = settings("quality")["defect"]
+    lasted = _deepest_dip(curve, falling, effort.end, limits["cough_later_l_s"])
+    obstructed = lasted is not None and lasted >= limits["obstructed_s"]
+    coughs = []
     for begin, stop, name, least_l_s in (
         (falling, split, "cough-first-second", limits["cough_first_l_s"]),
         (split, effort.end, "cough-later", limits["cough_later_l_s"]),
     ):
         lasted = _deepest_dip(curve, begin, stop, least_l_s)
-        if lasted is not None:
-            yield "obstructed" if lasted >= limits["obstructed_s"] else name
+        if lasted is not None and lasted < limits["obstructed_s"]:
+            coughs.append(name)
+    # The burst of a cough is followed by a step down: that is no obstacle.
+    if obstructed or (not coughs and _throttled(curve, effort, closed)):
+        yield "obstructed"
+    yield from coughs
+
+
+def _throttled(curve: Curve, effort: Effort, closed: tuple[float, ...]) -> bool:
+    """The flow fell in a step and stayed smaller: something lay in its way.
+
+    Means of 0.1 s before and after each instant, with 0.1 s left out for the step, and no burst for as long as an
+    obstacle lasts. The first fall after the peak, steep in obstructive disease, is not looked at.
+    """
+    limits = settings("quality")["defect"]
+    begin, stop = float(curve.time_s[effort.peak]) + limits["throttle_after_s"], float(curve.time_s[effort.end])
+    at = np.arange(begin, stop - 0.1 - limits["obstructed_s"], _GRID_S)
+    if not len(at):
+        return False
+    smooth = curve.smooth_flow(0.1)
+    earlier, before, after = (np.interp(at + shift, curve.time_s, smooth) for shift in (-0.2, -0.1, 0.1))
+    held = round(limits["obstructed_s"] / _GRID_S)
+    grid = begin + 0.1 + _GRID_S * np.arange(len(at) + held - 1)
+    highest = np.lib.stride_tricks.sliding_window_view(np.interp(grid, curve.time_s, smooth), held).max(axis=1)
+    noise = curve.smooth_noise(0.1)
+    fall, usual = before - after, np.maximum(earlier - before, 0.0)
+    surely = np.maximum(before - 2 * noise, 0.0)
+    expected = surely * np.clip(surely / np.maximum(earlier + 2 * noise, 1e-6), 0.0, 1.0) ** 2
+    step = (
+        (before > limits["throttle_from_l_s"])
+        & (fall > max(limits["throttle_fall_l_s"], limits["cough_noises"] * noise))
+        & (fall > 2 * limits["throttle_steeper"] * usual)
+        & (highest < limits["throttle_to"] * expected)
+    )
+    # A closed glottis has its own name.
+    for closed_s in closed:
+        step &= np.abs(at - closed_s) > 0.3
+    return bool(step.any())
 
 
 def _deepest_dip(curve: Curve, begin: int, stop: int, least_l_s: float) -> float | None:
@@ -140,11 +180,24 @@ def _closures(curve: Curve, effort: Effort) -> Iterator[float]:
         for fall_s in (0.1, 0.2):
             just_before = _mean_flow(curve, closed - fall_s - 0.06, closed - fall_s)
             earlier = _mean_flow(curve, closed - fall_s - 0.16, closed - fall_s - 0.10)
-            if just_before is None or just_before < max(limits["closed_from_l_s"], 2 * none, 5 * curve.noise_l_s):
+            if just_before is None or just_before < max(
+                limits["closed_from_l_s"], 2 * none, 5 * curve.smooth_noise(0.06)
+            ):
+                continue
+            # The heartbeat makes waves of a slow expiration's end: what stops had been flowing for a while.
+            steady = _mean_flow(curve, closed - fall_s - 0.4, closed - fall_s - 0.2)
+            if steady is not None and steady < limits["closed_from_l_s"]:
                 continue
             falling = 0.0 if earlier is None else max(0.0, (earlier - just_before) / 0.10)
             # At ``closed`` the flow has come down to ``none``, not to nothing.
-            if (just_before - none) / fall_s > limits["closed_steeper"] * falling:
+            steep = (just_before - none) / fall_s
+            # Where the fall after the peak is itself steep, what would have come next tells more than the slope.
+            ratio = 1.0 if earlier is None else min(1.0, just_before / max(earlier, 1e-6))
+            expected = just_before * ratio ** (fall_s / 0.10)
+            if steep > limits["closed_steeper"] * falling or (
+                steep > limits["closed_steeper_if_strong"] * falling
+                and expected > max(limits["closed_strong_l_s"], 8 * none)
+            ):
                 yield closed
                 break
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _QUIET_S = 0.3
 _QUIET_MOST_L_S = 0.3
+_VOLUME_DRIFTS_L_S = 0.02
+"""A volume that creeps less than this at rest is left alone: its noise could make it."""
+_BREATH_IN_L_S = 0.3
+_WHOLE_BREATH = 0.6
+"""A breath in between two efforts that takes back less than this part of the first is within one manoeuvre."""
 _NARROWEST_PEAK_S = 0.012
 _WIDEST_PEAK_S = 0.035
 
@@ -45,40 +50,78 @@ class Effort:
         return slice(self.start, self.peak + 1)
 
 
-def zero_offset(curve: Curve) -> float | None:
-    """What the sensor shows while nobody blows, from quiet stretches before the blow; None where there is none.
+def zero_line(curve: Curve) -> NDArray[np.float64] | None:
+    """What the sensor shows at each sample while nobody blows [n], L/s; None where no quiet stretch tells it.
 
-    An offset that the noise alone could make is returned as 0.
+    The zero is read before the blow. Where the recording shows stillness again after the breath in that follows it, the
+    zero is taken to have moved steadily from the one to the other; stillness before that breath may be the last of a
+    slow expiration and tells nothing. A zero that the noise alone could make is returned as 0.
     """
-    time, flow = curve.time_s, curve.flow_l_s
+    flow = curve.flow_l_s
     peak = int(np.argmax(flow))
     calm = np.flatnonzero(flow[:peak] < max(0.05 * flow[peak], 4 * curve.noise_l_s, 0.05))
     if not len(calm):
         return None
-    stop = int(np.searchsorted(time, time[calm[-1]] - 0.1))
-    width = round(_QUIET_S / curve.step_s)
-    if width < 4 or stop < width:
+    stop = int(np.searchsorted(curve.time_s, curve.time_s[calm[-1]] - 0.1))
+    # The first quiet stretch is the surest: nobody has begun to blow, however gently, when the recording starts.
+    before = _quiet(curve, 0, stop, 0.0)
+    if before is None:
         return None
+    begin = _after_breath_in(curve, peak)
+    after = _quiet(curve, begin, len(flow), before.mean_l_s) if begin is not None else None
+    least = 0.001 if curve.integrated else _VOLUME_DRIFTS_L_S
+    doubt = np.hypot(before.doubt_l_s, after.doubt_l_s) if after is not None else 0.0
+    if after is None or abs(after.mean_l_s - before.mean_l_s) <= max(3 * doubt, least):
+        known = abs(before.mean_l_s) > max(3 * before.doubt_l_s, least)
+        return np.full(len(flow), before.mean_l_s if known else 0.0)
+    ends = [before.middle_s, after.middle_s], [before.mean_l_s, after.mean_l_s]
+    return np.asarray(np.interp(curve.time_s, *ends))
+
+
+@dataclass(frozen=True, slots=True)
+class _Quiet:
+    mean_l_s: float
+    doubt_l_s: float
+    middle_s: float
+
+
+def _quiet(curve: Curve, begin: int, stop: int, near_l_s: float) -> _Quiet | None:
+    """The first stretch of stillness, and those like it, with a flow not far from ``near_l_s``."""
+    width = round(_QUIET_S / curve.step_s)
+    if width < 4 or stop - begin < width:
+        return None
+    flow = curve.flow_l_s[begin:stop]
     noise = max(curve.noise_l_s, 0.004)
-    total = np.concatenate([[0.0], np.cumsum(flow[:stop])])
-    squares = np.concatenate([[0.0], np.cumsum(flow[:stop] ** 2)])
-    begins = np.arange(0, stop - width + 1, max(1, width // 4))
+    total = np.concatenate([[0.0], np.cumsum(flow)])
+    squares = np.concatenate([[0.0], np.cumsum(flow**2)])
+    begins = np.arange(0, len(flow) - width + 1, max(1, width // 4))
     means = (total[begins + width] - total[begins]) / width
     spreads = np.sqrt(np.maximum((squares[begins + width] - squares[begins]) / width - means**2, 0.0))
     half = width // 2
     tilts = np.abs((total[begins + width] - total[begins + width - half] - total[begins + half] + total[begins]) / half)
-    quiet = (np.abs(means) <= _QUIET_MOST_L_S) & (spreads <= 1.6 * noise) & (tilts <= 4 * noise / np.sqrt(half))
+    halves = max(curve.smooth_noise(_QUIET_S / 2), 0.004 / np.sqrt(half))
+    quiet = (np.abs(means - near_l_s) <= _QUIET_MOST_L_S) & (spreads <= 1.6 * noise) & (tilts <= 4 * halves)
     if not quiet.any():
         return None
-    # The first quiet stretch is the surest: nobody has begun to blow, however gently, when the recording starts.
     first = means[np.argmax(quiet)]
-    alike = begins[quiet & (np.abs(means - first) <= 4 * noise / np.sqrt(width))]
-    inside = np.zeros(stop, dtype=bool)
-    for begin in alike:
-        inside[begin : begin + width] = True
-    offset = float(flow[:stop][inside].mean())
-    doubt = curve.noise_l_s / np.sqrt(inside.sum())
-    return offset if abs(offset) > max(3 * doubt, 0.001) else 0.0
+    whole = max(curve.smooth_noise(_QUIET_S), 0.004 / np.sqrt(width))
+    alike = begins[quiet & (np.abs(means - first) <= 4 * whole)]
+    inside = np.zeros(len(flow), dtype=bool)
+    for at in alike:
+        inside[at : at + width] = True
+    doubt = curve.smooth_noise(_QUIET_S) * np.sqrt(width / inside.sum())
+    return _Quiet(float(flow[inside].mean()), float(doubt), float(curve.time_s[begin:stop][inside].mean()))
+
+
+def _after_breath_in(curve: Curve, peak: int) -> int | None:
+    """Where a deep breath in after the blow has ended; None where none was recorded."""
+    volume = curve.volume_l
+    top = peak + int(np.argmax(volume[peak:]))
+    bottom = top + int(np.argmin(volume[top:]))
+    if volume[top] - volume[bottom] < _WHOLE_BREATH * (volume[top] - volume[:peak].min()):
+        return None
+    inward = np.flatnonzero(curve.smooth_flow(0.1)[top:] < -_BREATH_IN_L_S)
+    return top + int(inward[-1]) + 1 if len(inward) else None
 
 
 def find_effort(curve: Curve) -> Effort | None:
@@ -103,25 +146,30 @@ def find_effort(curve: Curve) -> Effort | None:
 
 
 def _largest_expiration(volume: NDArray[np.float64]) -> tuple[int, int, bool]:
-    """First and last sample of the largest rise of the volume, and whether a breath in parts it into two efforts."""
+    """First and last sample of the largest expiration, and whether a breath in parts it into several efforts.
+
+    FVC is the largest volume, so a short breath in followed by more breath out belongs to the manoeuvre; one that takes
+    back most of what was exhaled begins another.
+    """
     limits = settings("quality")["curve"]
     rise = volume - np.minimum.accumulate(volume)
     high = int(np.argmax(rise))
     low = int(np.argmin(volume[: high + 1]))
-    second = False
     while high - low > 2:
         part = volume[low : high + 1]
         fall = np.maximum.accumulate(part) - part
         bottom = int(np.argmax(fall))
         if fall[bottom] <= max(limits["second_effort_l"], limits["second_effort_of_volume"] * (part[-1] - part[0])):
-            break
-        second = True
+            return low, high, False
         top = int(np.argmax(part[: bottom + 1]))
-        if part[top] - part[0] >= part[-1] - part[bottom]:
+        before, after = part[top] - part[0], part[-1] - part[bottom]
+        if fall[bottom] <= _WHOLE_BREATH * before:
+            return low, high, True
+        if before >= after:
             high = low + top
         else:
             low = low + bottom
-    return low, high, second
+    return low, high, False
 
 
 def _peak(curve: Curve, low: int, high: int) -> tuple[int, float]:
