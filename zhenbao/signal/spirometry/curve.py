@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zhenbao.signal.spirometry.coarse import between_steps, flickers, step_of
 from zhenbao.signal.spirometry.tables import settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _LONGEST_TIME_S = 1e7
 _MOST_VOLUME_L = 1e3
 _COARSE_STEP_L_S = 0.02
 """A sensor step above this counts as noise of its own; below it, it drowns in the rest."""
+_COARSE_STEP_L = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Curve:
     gaps: tuple[tuple[float, float], ...]
     """Holes longer than may be bridged silently: (from, to) in seconds."""
     derived_over: int | None = None
-    """The flow is the difference of volumes so many samples before and after; None: the volume is the flow's integral."""
+    """The flow is the difference of volumes so many samples to each side; None: the volume is the flow's integral."""
 
     @property
     def integrated(self) -> bool:
@@ -100,12 +102,16 @@ def clean(time_s: ArrayLike, *, flow_l_s: ArrayLike | None, volume_l: ArrayLike 
     time, values = time[apart], values[apart]
     if len(time) < _LEAST_SAMPLES:
         return None
+    noise = _noise(values, _COARSE_STEP_L_S if flow_l_s is not None else 1e-4)
+    step = step_of(values, _COARSE_STEP_L_S if flow_l_s is not None else _COARSE_STEP_L)
+    if step is not None and not (flow_l_s is not None and flickers(values)):
+        values = between_steps(time, values, step)
     steps = np.diff(time)
     holes = np.flatnonzero(steps > limits["gap_s"] + 1e-9)
     gaps = tuple((float(time[i]), float(time[i + 1])) for i in holes)
     if flow_l_s is not None:
-        return Curve(time, values, integrate(time, values), _noise(values), gaps)
-    flow, half, noise = _derive(time, values)
+        return Curve(time, values, integrate(time, values), noise, gaps)
+    flow, half, noise = _derive(time, values, noise)
     return Curve(time, flow, values - values[0], noise, gaps, half)
 
 
@@ -116,9 +122,10 @@ def integrate(time_s: NDArray[np.float64], flow_l_s: NDArray[np.float64]) -> NDA
     return volume
 
 
-def _derive(time: NDArray[np.float64], volume: NDArray[np.float64]) -> tuple[NDArray[np.float64], int, float]:
+def _derive(
+    time: NDArray[np.float64], volume: NDArray[np.float64], noise_l: float
+) -> tuple[NDArray[np.float64], int, float]:
     """Flow from volume by central differences, wider where the volume is noisy or coarse; how wide, and its noise."""
-    noise_l = _noise(volume, coarse=1e-4)
     step = float(np.median(np.diff(time)))
     half = 1
     rough = float(np.max(np.abs(np.gradient(volume, time))))
@@ -131,7 +138,7 @@ def _derive(time: NDArray[np.float64], volume: NDArray[np.float64]) -> tuple[NDA
     return flow, half, float(noise_l * np.sqrt(2) / (2 * half * step))
 
 
-def _noise(values: NDArray[np.float64], coarse: float = _COARSE_STEP_L_S) -> float:
+def _noise(values: NDArray[np.float64], coarse: float) -> float:
     """Standard deviation of one sample, from third differences (a smooth curve has none), or of the sensor's step."""
     third = np.abs(np.diff(values, 3))
     # Some devices send an exact zero for small flows: those samples say nothing about the others.

@@ -65,7 +65,7 @@ def zero_line(curve: Curve) -> NDArray[np.float64] | None:
     stop = int(np.searchsorted(curve.time_s, curve.time_s[calm[-1]] - 0.1))
     # The first quiet stretch is the surest: nobody has begun to blow, however gently, when the recording starts.
     before = _quiet(curve, 0, stop, 0.0)
-    if before is None:
+    if before is None or (not curve.integrated and 3 * before.doubt_l_s > _VOLUME_DRIFTS_L_S / 2):
         return None
     begin = _after_breath_in(curve, peak)
     after = _quiet(curve, begin, len(flow), before.mean_l_s) if begin is not None else None
