@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from zhenbao.model.ecg_twelve import Confidence, EcgFact
+from zhenbao.model.ecg_twelve import EcgFact
+from zhenbao.model.finding import Confidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from zhenbao.model.finding import Confidence
 from zhenbao.model.quantity import Quantity
 
-Confidence = Literal["likely", "possible", "uncertain"]
 Conduction = Literal["normal", "lbbb", "rbbb", "paced", "preexcited", "wide"]
 
 

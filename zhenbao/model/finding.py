@@ -6,6 +6,8 @@ from typing import Literal
 
 from zhenbao.model.quantity import Quantity
 
+Confidence = Literal["likely", "possible", "uncertain"]
+
 
 class Urgency(StrEnum):
     """RULES 2.5: how fast a person must answer."""

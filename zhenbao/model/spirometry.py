@@ -3,7 +3,18 @@
 import math
 from dataclasses import dataclass, field
 
-from zhenbao.model.finding import Finding
+from zhenbao.model.finding import Confidence, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class BlowDefect:
+    """Something wrong with a blow, or worth a hint."""
+
+    name: str
+    """A key of the ``blow_defect`` words."""
+    at_s: float
+    """Seconds from time zero; negative before it."""
+    confidence: Confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,8 @@ class Blow:
     rise_time_s: float | None
     defects: tuple[str, ...] = ()
     """Keys of the ``blow_defect`` words."""
+    details: tuple[BlowDefect, ...] = ()
+    """The same with when and how sure."""
     fev1_acceptable: bool = False
     fvc_acceptable: bool = False
     fev1_usable: bool = False

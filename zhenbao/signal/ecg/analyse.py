@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from zhenbao.model.ecg import LEADS, EcgAnalysis, EcgQuality
 from zhenbao.model.ecg_rhythm import Rhythm
-from zhenbao.model.ecg_twelve import Confidence, EcgFact, TwelveLead
-from zhenbao.model.finding import Finding
+from zhenbao.model.ecg_twelve import EcgFact, TwelveLead
+from zhenbao.model.finding import Confidence, Finding
 from zhenbao.model.quantity import Quantity
 from zhenbao.rules import evaluate, facts_behind
 from zhenbao.signal.ecg.beats import judge_rhythm

@@ -57,11 +57,13 @@ def analyse_blow(
     effort = find_effort(curve)
     if effort is None:
         return _no_blow()
-    worst = 0.0 if zero is None else float(zero[np.argmax(np.abs(zero))])
-    return _measure(curve, effort, worst, age_years, prior_fvc_l)
+    ends = (0.0, 0.0) if zero is None else (float(zero[0]), float(zero[-1]))
+    return _measure(curve, effort, ends, age_years, prior_fvc_l)
 
 
-def _measure(curve: Curve, effort: Effort, zero_l_s: float, age_years: float | None, prior_fvc_l: float | None) -> Blow:
+def _measure(
+    curve: Curve, effort: Effort, zero_l_s: tuple[float, float], age_years: float | None, prior_fvc_l: float | None
+) -> Blow:
     time, exhaled = curve.time_s, curve.volume_l - effort.start_volume_l
     fvc = float(exhaled[effort.end])
     bev = max(0.0, curve.volume_at(effort.t0_s) - effort.start_volume_l)
@@ -76,7 +78,7 @@ def _measure(curve: Curve, effort: Effort, zero_l_s: float, age_years: float | N
     fef2575 = 0.5 * fvc / (third - first) if first is not None and third is not None and third > first else None
     fivc = _inspired_after(curve, effort, fvc)
     rise = _rise_time(curve, effort)
-    defects = find_defects(
+    details = find_defects(
         curve,
         effort,
         Measured(
@@ -91,6 +93,7 @@ def _measure(curve: Curve, effort: Effort, zero_l_s: float, age_years: float | N
             prior_fvc_l=prior_fvc_l,
         ),
     )
+    defects = tuple(defect.name for defect in details)
     fev = {seconds: _exhaled_at(curve, effort, seconds) for seconds in (0.5, 0.75, 1.0, 3.0, 6.0)}
     kept = _judge(defects, fev1_measured=fev[1.0] is not None)
     return Blow(
@@ -111,6 +114,7 @@ def _measure(curve: Curve, effort: Effort, zero_l_s: float, age_years: float | N
         fivc_l=fivc,
         rise_time_s=rise,
         defects=defects,
+        details=details,
         fev1_acceptable=kept["fev1_acceptable"],
         fvc_acceptable=kept["fvc_acceptable"],
         fev1_usable=kept["fev1_usable"],

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from zhenbao.firmware_sim.waveforms.ecg import LEADS
 from zhenbao.firmware_sim.waveforms.twelve_lead import TwelveLeadModel
-from zhenbao.model.ecg_twelve import Conduction, Confidence
+from zhenbao.model.ecg_twelve import Conduction
+from zhenbao.model.finding import Confidence
 from zhenbao.signal.ecg.twelve import measure_twelve
 from zhenbao.words import Words
 

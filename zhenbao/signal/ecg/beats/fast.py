@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zhenbao.model.ecg_twelve import Confidence
+from zhenbao.model.finding import Confidence
 from zhenbao.signal.ecg.beats.arrest import runs_of
 from zhenbao.signal.ecg.beats.classes import Judged
 from zhenbao.signal.ecg.beats.criteria import criteria

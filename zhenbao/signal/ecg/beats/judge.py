@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from zhenbao.model.ecg_rhythm import Rhythm, Stretch
-from zhenbao.model.ecg_twelve import Confidence, EcgFact
+from zhenbao.model.ecg_twelve import EcgFact
+from zhenbao.model.finding import Confidence
 from zhenbao.signal.ecg.beats import atrial, fast, runs
 from zhenbao.signal.ecg.beats.arrest import Span, fibrillating_ventricles, runs_of, silences
 from zhenbao.signal.ecg.beats.classes import Judged, as_model, decide, prepared_from

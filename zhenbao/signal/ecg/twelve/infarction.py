@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from zhenbao.model.ecg_twelve import Conduction, Confidence, EcgFact
+from zhenbao.model.ecg_twelve import Conduction, EcgFact
+from zhenbao.model.finding import Confidence
 from zhenbao.signal.ecg.twelve.criteria import criteria
 
 _INFERIOR = ("II", "III", "aVF")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from zhenbao.model.ecg_twelve import Confidence
+from zhenbao.model.finding import Confidence
 from zhenbao.signal.ecg.envelope import Floats
 from zhenbao.signal.ecg.twelve.criteria import criteria
 
