@@ -29,6 +29,8 @@ class Curve:
     flow_l_s: NDArray[np.float64]
     volume_l: NDArray[np.float64]
     """Exhaled since the first sample."""
+    step_s: float
+    """The usual time from sample to sample."""
     noise_l_s: float
     """Standard deviation of a single flow sample."""
     gaps: tuple[tuple[float, float], ...]
@@ -64,16 +66,11 @@ class Curve:
         # The mean of differences that overlap: only the volumes at both ends are left.
         return float(self.noise_l_s * np.sqrt(2 * self.derived_over) / (2 * half + 1))
 
-    @property
-    def step_s(self) -> float:
-        """The usual time from sample to sample."""
-        return float(np.median(np.diff(self.time_s)))
-
     def with_zero(self, zero_l_s: NDArray[np.float64]) -> Curve:
         """The same curve with a sensor's zero error [n] taken off."""
         flow = self.flow_l_s - zero_l_s
         volume = integrate(self.time_s, flow) if self.integrated else self.volume_l - integrate(self.time_s, zero_l_s)
-        return Curve(self.time_s, flow, volume, self.noise_l_s, self.gaps, self.derived_over)
+        return Curve(self.time_s, flow, volume, self.step_s, self.noise_l_s, self.gaps, self.derived_over)
 
 
 def clean(time_s: ArrayLike, *, flow_l_s: ArrayLike | None, volume_l: ArrayLike | None) -> Curve | None:
@@ -107,12 +104,13 @@ def clean(time_s: ArrayLike, *, flow_l_s: ArrayLike | None, volume_l: ArrayLike 
     if step is not None and not (flow_l_s is not None and flickers(values)):
         values = between_steps(time, values, step)
     steps = np.diff(time)
+    usual = float(np.median(steps))
     holes = np.flatnonzero(steps > limits["gap_s"] + 1e-9)
     gaps = tuple((float(time[i]), float(time[i + 1])) for i in holes)
     if flow_l_s is not None:
-        return Curve(time, values, integrate(time, values), noise, gaps)
+        return Curve(time, values, integrate(time, values), usual, noise, gaps)
     flow, half, noise = _derive(time, values, noise)
-    return Curve(time, flow, values - values[0], noise, gaps, half)
+    return Curve(time, flow, values - values[0], usual, noise, gaps, half)
 
 
 def integrate(time_s: NDArray[np.float64], flow_l_s: NDArray[np.float64]) -> NDArray[np.float64]:
