@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zhenbao.firmware_sim.waveforms.manoeuvres import WRONGS, random_manoeuvre
 from zhenbao.model.spirometry import Blow
 from zhenbao.signal.spirometry import analyse_blow
 
@@ -312,3 +313,28 @@ def check_sound(blow: Blow) -> None:
         assert fev is None or fev <= blow.fvc_l + 1e-9
     assert blow.fev1_usable or not blow.fev1_acceptable
     assert blow.fvc_usable or not blow.fvc_acceptable
+
+
+@pytest.mark.slow
+def test_manoeuvres_drawn_at_random() -> None:
+    """Of a hundred with any sensor and any fault but a faulty zero, FEV1 and FVC lie within the equipment limits."""
+    random = np.random.default_rng(77)
+    within, kept, acceptable, wrongly = 0, 0, 0, 0
+    for i in range(100):
+        wrong = ("", "", *[w for w in WRONGS if w not in ("zero-flow", "drift")])[i % 12]
+        true = random_manoeuvre(random, wrong)
+        found = analyse_blow(true.time_s, flow_l_s=true.flow_l_s, volume_l=true.volume_l)
+        assert found.fev1_l is not None
+        within += abs(found.fev1_l - true.fev1_l) <= max(0.05, 0.025 * true.fev1_l) and (
+            abs(found.fvc_l - true.fvc_l) <= max(0.05, 0.025 * true.fvc_l)
+        )
+        if not true.debatable:
+            acceptable += true.fev1_acceptable + true.fvc_acceptable
+            kept += (true.fev1_acceptable and found.fev1_acceptable) + (true.fvc_acceptable and found.fvc_acceptable)
+            wrongly += (found.fev1_acceptable and not true.fev1_acceptable) + (
+                found.fvc_acceptable and not true.fvc_acceptable
+            )
+        assert [d.name for d in found.details] == list(found.defects)
+    assert within >= 98
+    assert kept >= 0.97 * acceptable
+    assert wrongly <= 4

@@ -35,6 +35,8 @@ class Curve:
     """Standard deviation of a single flow sample."""
     gaps: tuple[tuple[float, float], ...]
     """Holes longer than may be bridged silently: (from, to) in seconds."""
+    coarse: bool
+    """Read between the steps of a sensor that has few."""
     derived_over: int | None = None
     """The flow is the difference of volumes so many samples to each side; None: the volume is the flow's integral."""
 
@@ -70,7 +72,7 @@ class Curve:
         """The same curve with a sensor's zero error [n] taken off."""
         flow = self.flow_l_s - zero_l_s
         volume = integrate(self.time_s, flow) if self.integrated else self.volume_l - integrate(self.time_s, zero_l_s)
-        return Curve(self.time_s, flow, volume, self.step_s, self.noise_l_s, self.gaps, self.derived_over)
+        return Curve(self.time_s, flow, volume, self.step_s, self.noise_l_s, self.gaps, self.coarse, self.derived_over)
 
 
 def clean(time_s: ArrayLike, *, flow_l_s: ArrayLike | None, volume_l: ArrayLike | None) -> Curve | None:
@@ -108,9 +110,9 @@ def clean(time_s: ArrayLike, *, flow_l_s: ArrayLike | None, volume_l: ArrayLike 
     holes = np.flatnonzero(steps > limits["gap_s"] + 1e-9)
     gaps = tuple((float(time[i]), float(time[i + 1])) for i in holes)
     if flow_l_s is not None:
-        return Curve(time, values, integrate(time, values), usual, noise, gaps)
+        return Curve(time, values, integrate(time, values), usual, noise, gaps, step is not None)
     flow, half, noise = _derive(time, values, noise)
-    return Curve(time, flow, values - values[0], usual, noise, gaps, half)
+    return Curve(time, flow, values - values[0], usual, noise, gaps, step is not None, half)
 
 
 def integrate(time_s: NDArray[np.float64], flow_l_s: NDArray[np.float64]) -> NDArray[np.float64]:

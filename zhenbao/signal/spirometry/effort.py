@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from zhenbao.signal.spirometry.curve import Curve
 
-_QUIET_S = 0.3
+_QUIET_S = (0.3, 0.15)
+"""So long nobody blows, at least; the second where the recording is too short for the first."""
 _QUIET_MOST_L_S = 0.3
 _VOLUME_DRIFTS_L_S = 0.02
 """A volume that creeps less than this at rest is left alone: its noise could make it."""
@@ -57,9 +58,12 @@ def zero_line(curve: Curve) -> NDArray[np.float64] | None:
     zero is taken to have moved steadily from the one to the other; stillness before that breath may be the last of a
     slow expiration and tells nothing. A zero that the noise alone could make is returned as 0.
     """
+    if curve.coarse and not curve.integrated:
+        # A volume on coarse steps stands still at rest, however its zero creeps.
+        return None
     flow = curve.flow_l_s
     peak = int(np.argmax(flow))
-    calm = np.flatnonzero(flow[:peak] < max(0.05 * flow[peak], 4 * curve.noise_l_s, 0.05))
+    calm = np.flatnonzero(flow[:peak] < max(0.05 * flow[peak], 4 * curve.noise_l_s, _QUIET_MOST_L_S))
     if not len(calm):
         return None
     stop = int(np.searchsorted(curve.time_s, curve.time_s[calm[-1]] - 0.1))
@@ -87,7 +91,14 @@ class _Quiet:
 
 def _quiet(curve: Curve, begin: int, stop: int, near_l_s: float) -> _Quiet | None:
     """The first stretch of stillness, and those like it, with a flow not far from ``near_l_s``."""
-    width = round(_QUIET_S / curve.step_s)
+    for seconds in _QUIET_S:
+        if (found := _quiet_for(curve, begin, stop, near_l_s, seconds)) is not None:
+            return found
+    return None
+
+
+def _quiet_for(curve: Curve, begin: int, stop: int, near_l_s: float, seconds: float) -> _Quiet | None:
+    width = round(seconds / curve.step_s)
     if width < 4 or stop - begin < width:
         return None
     flow = curve.flow_l_s[begin:stop]
@@ -99,17 +110,17 @@ def _quiet(curve: Curve, begin: int, stop: int, near_l_s: float) -> _Quiet | Non
     spreads = np.sqrt(np.maximum((squares[begins + width] - squares[begins]) / width - means**2, 0.0))
     half = width // 2
     tilts = np.abs((total[begins + width] - total[begins + width - half] - total[begins + half] + total[begins]) / half)
-    halves = max(curve.smooth_noise(_QUIET_S / 2), 0.004 / np.sqrt(half))
+    halves = max(curve.smooth_noise(seconds / 2), 0.004 / np.sqrt(half))
     quiet = (np.abs(means - near_l_s) <= _QUIET_MOST_L_S) & (spreads <= 1.6 * noise) & (tilts <= 4 * halves)
     if not quiet.any():
         return None
     first = means[np.argmax(quiet)]
-    whole = max(curve.smooth_noise(_QUIET_S), 0.004 / np.sqrt(width))
+    whole = max(curve.smooth_noise(seconds), 0.004 / np.sqrt(width))
     alike = begins[quiet & (np.abs(means - first) <= 4 * whole)]
     inside = np.zeros(len(flow), dtype=bool)
     for at in alike:
         inside[at : at + width] = True
-    doubt = curve.smooth_noise(_QUIET_S) * np.sqrt(width / inside.sum())
+    doubt = curve.smooth_noise(seconds) * np.sqrt(width / inside.sum())
     return _Quiet(float(flow[inside].mean()), float(doubt), float(curve.time_s[begin:stop][inside].mean()))
 
 
