@@ -204,6 +204,14 @@ def test_no_more_than_two_points_a_tenth_of_a_millimetre_and_no_peak_lost() -> N
     assert all(b[0] >= a[0] for a, b in itertools.pairwise(points))
 
 
+def test_a_letter_stands_beside_what_is_no_usual_beat() -> None:
+    beats, classes = (250, 750, 1250, 1750), ("N", "V", "?", "S")
+    root = drawn(ecg_paper(recording(flat(1), ("II",)), words=ZH, layout="strip", beats=beats, classes=classes))
+    letters = {text.text: float(text.get("x", "nan")) for text in root.iter(f"{SVG}text") if text.text in set("NV?S")}
+    assert set(letters) == {"V", "S"}
+    assert letters["S"] - letters["V"] == pytest.approx(1000 / 500 * 25, abs=0.02)
+
+
 def test_beats_are_marked_at_their_time() -> None:
     beats = (250, 750, 4900, 5200)
     root = drawn(ecg_paper(recording(flat(1), ("II",)), words=ZH, layout="strip", beats=beats))

@@ -67,6 +67,7 @@ def ecg_paper(
     gain_mm_mv: float = 10.0,
     start_s: float = 0.0,
     beats: Sequence[int] = (),
+    classes: Sequence[str] = (),
     header: Sequence[str] = (),
 ) -> str:
     """Draw a recording in mV.
@@ -81,6 +82,7 @@ def ecg_paper(
         speed_mm_s, gain_mm_mv: scale; the calibration pulse (1 mV, 0.2 s) follows it.
         start_s: where in the recording the stretch begins.
         beats: R-peak sample indices, marked with a tick under the rhythm row (or under the first row of a strip).
+        classes: one for each of ``beats``, as in :func:`draw_ecg`.
         header: lines above the paper: who, when, which kit.
 
     Raises:
@@ -109,6 +111,7 @@ def ecg_paper(
         gain_mm_mv=gain_mm_mv,
         start_s=start_s,
         beats=beats,
+        classes=classes,
     )
     return page.svg()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup
 
@@ -40,10 +40,10 @@ def _or_empty(make: Callable[[], list[Markup]]) -> list[Markup]:
 def _ecg(reading: Observation, recording: Recording, words: Words) -> list[Markup]:
     from zhenbao.figures import ecg_paper
 
-    beats = reading.ecg.beats if reading.ecg is not None and reading.ecg.fs_hz == recording.fs_hz else ()
-    if recording.kind == "ecg":
-        return [_svg(ecg_paper(recording, words=words, beats=beats))]
-    return [_svg(ecg_paper(recording, words=words, layout="strip", beats=beats))]
+    known = reading.ecg if reading.ecg is not None and reading.ecg.fs_hz == recording.fs_hz else None
+    beats, classes = (known.beats, known.classes) if known else ((), ())
+    layout: Literal["3x4", "strip"] = "3x4" if recording.kind == "ecg" else "strip"
+    return [_svg(ecg_paper(recording, words=words, layout=layout, beats=beats, classes=classes))]
 
 
 def _loops(
