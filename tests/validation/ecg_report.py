@@ -18,6 +18,7 @@ from datetime import date
 from io import StringIO
 from pathlib import Path
 from string import Template
+from types import ModuleType
 
 import ecg_beats_fit
 import ecg_quality_fit
@@ -25,7 +26,7 @@ import ecg_rhythm
 import numpy as np
 from detectors import peers
 from ecg_qrs import DATABASES, tables
-from recordings import DATA, ROOT, evaluator
+from recordings import DATA, ROOT, evaluator, recordings
 
 from zhenbao.signal.ecg import assess_quality
 
@@ -51,6 +52,29 @@ def quality_line() -> str:
         f"of {int(people.sum())} that they took {100 * ours[people].mean():.1f} % are taken; {took_ms:.1f} ms each. "
         f"Cross-validated, scores fitted without the recordings judged:\n\n{said_by(ecg_quality_fit.fit_quarters)}"
         f"{said_by(ecg_quality_fit.fit_twelve)}"
+    )
+
+
+def gate_line(ec57: ModuleType) -> str:
+    """What the gate costs where there is nothing to refuse: reference beats of mitdb in what it calls unusable."""
+    hidden = {True: 0, False: 0}
+    count = {True: 0, False: 0}
+    for one in recordings(ec57, "mitdb"):
+        spans = assess_quality(one.ecg_mv[:1], one.fs_hz, ["I"]).usable["I"]
+        usable = np.zeros(one.ecg_mv.shape[1], bool)
+        for start, stop in spans:
+            usable[start:stop] = True
+        for usual in (True, False):
+            beats = one.reference[(one.usual == usual) & (one.reference < len(usable))]
+            hidden[usual] += int((~usable[beats]).sum())
+            count[usual] += len(beats)
+    if not count[True]:
+        return "Beats that the gate hides: not run, the recordings are not here."
+    return (
+        "Of the beats of mitdb, channel 0, the gate hides "
+        f"{100 * hidden[True] / count[True]:.2f} % of the normal ones and "
+        f"{100 * hidden[False] / max(count[False], 1):.2f} % of the ectopic ones: "
+        "a wide beat alone in a lead looks more like an artefact than any other."
     )
 
 
@@ -91,7 +115,7 @@ def main() -> None:
         peers=", ".join(peers()) or "none was installed",
         totals="\n".join(totals).rstrip(),
         failures="\n".join(named),
-        quality=quality,
+        quality=quality + "\n" + gate_line(ec57),
         rhythm="\n".join(rhythm).rstrip(),
         crossed=crossed,
         tables="\n".join(records).rstrip(),
