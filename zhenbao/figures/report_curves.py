@@ -103,7 +103,7 @@ def draw_flow_volume(
     page.text(place.left, place.top + 4, words("figure.flow-volume"), size=3.4)
     draw_axes(page, axes, words("figure.loop.volume"), words("figure.loop.flow"), x_step=1.0, y_step=2.0, size=_SIZE)
     _draw_blows(page, axes, drawn, before.best, last, of=(1, 2))
-    _draw_predicted_flows(page, axes, known, words)
+    _draw_predicted_flows(page, axes, known, words, place.left + place.width)
 
 
 def draw_volume_time(
@@ -195,7 +195,7 @@ def _draw_blows(
         draw_line(page, axes, points(last), stroke=AFTER, width=0.5, dash=AFTER_DASH, class_="blow after")
 
 
-def _draw_predicted_flows(page: Page, axes: Axes, known: Mapping[str, float], words: Words) -> None:
+def _draw_predicted_flows(page: Page, axes: Axes, known: Mapping[str, float], words: Words, right: float) -> None:
     """The equation gives flows at known volumes, but not at which volume the peak lies: that one is a level only."""
     fvc = known.get("FVC")
     at = [(name, share * fvc, known[name]) for name, share in _SHARES if name in known] if fvc else []
@@ -205,21 +205,21 @@ def _draw_predicted_flows(page: Page, axes: Axes, known: Mapping[str, float], wo
         data = polyline((axes.x(v), axes.y(f)) for v, f in limb)
         page.path(data, stroke=PREDICTED, width=0.4, dash="1.6 1", class_="predicted limb")
     for name, volume, flow in at:
-        _mark(page, axes, volume, flow, name, words)
+        _mark(page, axes, volume, flow, name, words, right)
     if fvc:
-        _mark(page, axes, fvc, 0.0, "FVC", words)
+        _mark(page, axes, fvc, 0.0, "FVC", words, right)
     if "PEF" in known:
         x1, x2, y = axes.x(0), axes.x(0.7), axes.y(known["PEF"])
         page.path(segment(x1, y, x2, y), stroke=PREDICTED, width=0.7, class_="predicted", data_name="PEF")
         page.text(x2 + 1, y + 0.9, words("figure.loop.predicted", name="PEF"), size=_SIZE, fill=PREDICTED)
 
 
-def _mark(page: Page, axes: Axes, volume: float, flow: float, name: str, words: Words) -> None:
+def _mark(page: Page, axes: Axes, volume: float, flow: float, name: str, words: Words, right: float) -> None:
     x, y = axes.x(volume), axes.y(flow)
     page.path(_diamond(x, y, 1.0), stroke=PREDICTED, width=0.4, class_="predicted", data_name=name)
     label = words("figure.loop.predicted", name=name)
-    # Beside the mark, where no curve runs; above it where the plot ends.
-    beside = x + 1.8 + _SIZE * 0.7 * len(label) <= axes.right
+    # Beside the mark, where no curve runs; above it where the place ends.
+    beside = x + 1.8 + _SIZE * 0.7 * len(label) <= right
     page.text(
         x + (1.8 if beside else 1.0),
         y + (-0.8 if beside else -1.8),

@@ -73,7 +73,10 @@ def _quality(examined: Examined, words: Words) -> list[str]:
             )
         )
     refused = sum(not (b.fev1_acceptable and b.fvc_acceptable) for b in blows)
-    text = words("spirometry_page.blown", count=len(blows), refused=refused)
+    if refused:
+        text = words("spirometry_page.blown", count=len(blows), refused=refused)
+    else:
+        text = words("spirometry_page.blown_well", count=len(blows))
     if session.more_blows:
         text += words("spirometry_page.more", count=session.more_blows)
     lines.append(text)
