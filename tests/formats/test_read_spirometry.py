@@ -88,6 +88,7 @@ def test_milliseconds_and_millilitres(tmp_path: Path) -> None:
         (table("时间(s);流量(L/s)", ";", ","), "gbk"),
         (table("时间(s)\t流量(L/s)", "\t", ","), "utf-16"),
         (table("时间(s),流量(L/s)").replace("\n", "\r\n\r\n"), "utf-8"),
+        ("sep=;\n" + table("时间(s);流量(L/s)", ";", ","), "utf-8"),
         ("# 备注，一行\n\n" + table("时间(s),流量(L/s)") + ",\n", "gb18030"),
     ],
 )
@@ -108,6 +109,15 @@ def test_blows_side_by_side_end_where_their_numbers_end(tmp_path: Path) -> None:
     assert [blow.number for blow in told.blows] == [1, 2]
     assert [len(blow.values) for blow in told.blows] == [9, 10]
     assert told.blows[0].values[3] == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["flow_{}_l_s", "flow_l_s_{}", "Flow {} (L/s)", "blow {} flow [L/s]", "流量{}(L/s)"]
+)
+def test_the_number_of_a_blow_in_a_name(tmp_path: Path, pattern: str) -> None:
+    rows = [f"{i / 10},{flow},{flow * 2}" for i, flow in enumerate(FLOWS)]
+    told = read(tmp_path, "\n".join([f"time_s,{pattern.format(1)},{pattern.format(2)}", *rows]))
+    assert [(blow.number, blow.values[3]) for blow in told.blows] == [(1, 6.0), (2, 12.0)]
 
 
 def test_columns_that_somebody_tells(tmp_path: Path) -> None:

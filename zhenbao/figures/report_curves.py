@@ -101,7 +101,16 @@ def draw_flow_volume(
     x_range = (x_range[0], min(x_range[0] + math.floor(2 * room_x / scale) / 2, x_range[1] + 2.0))
     axes = Axes(place.left + _LEFT_MM, place.top + _HEAD_MM, x_range, y_range, scale, scale / 2)
     page.text(place.left, place.top + 4, words("figure.flow-volume"), size=3.4)
-    draw_axes(page, axes, words("figure.loop.volume"), words("figure.loop.flow"), x_step=1.0, y_step=2.0, size=_SIZE)
+    sparse = _sparse(scale)
+    draw_axes(
+        page,
+        axes,
+        words("figure.loop.volume"),
+        words("figure.loop.flow"),
+        x_step=1.0 * sparse,
+        y_step=2.0 * sparse,
+        size=_SIZE,
+    )
     _draw_blows(page, axes, drawn, before.best, last, of=(1, 2))
     _draw_predicted_flows(page, axes, known, words, place.left + place.width)
 
@@ -137,7 +146,15 @@ def draw_volume_time(
     )
     page.text(place.left, place.top + 4, words("figure.volume-time"), size=3.4)
     step = 1.0 if x_range[1] <= 8 else 2.0
-    draw_axes(page, axes, words("figure.loop.time"), words("figure.loop.volume"), x_step=step, y_step=1.0, size=_SIZE)
+    draw_axes(
+        page,
+        axes,
+        words("figure.loop.time"),
+        words("figure.loop.volume"),
+        x_step=step,
+        y_step=1.0 * _sparse(axes.y_mm),
+        size=_SIZE,
+    )
     page.path(segment(axes.x(1), axes.top, axes.x(1), axes.bottom), stroke=OTHER, dash="1 1", width=0.2)
     _draw_blows(page, axes, drawn, before.best, last, of=(0, 1))
     for name, left, right in (("FEV1", 0.6, 1.4), ("FVC", x_range[1] - 1, x_range[1])):
@@ -157,6 +174,11 @@ def draw_volume_time(
         x, y = axes.x(1), axes.y(fev1)
         page.path(_diamond(x, y, 1.1), stroke=BEST, width=0.4, class_="mark", data_name="FEV1")
         page.text(x + 2, y + 3.2, f"FEV1 {fev1:.2f} L", size=_SIZE, fill=BEST)
+
+
+def _sparse(step_mm: float) -> int:
+    """Of how many ticks one is drawn, so that their numbers do not touch."""
+    return 1 if step_mm >= 5 else 2 if step_mm >= 2.5 else 5 if step_mm >= 1 else 20
 
 
 def _best_of(session: Session | None) -> Aligned | None:

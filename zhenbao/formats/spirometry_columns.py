@@ -33,6 +33,7 @@ _NAMES: dict[str, Kind] = {
 _CHINESE_UNITS = {"秒": "s", "毫秒": "ms", "分": "min", "升": "L", "毫升": "mL", "升/秒": "L/s", "升/分": "L/min"}
 _BRACKET = re.compile(r"[(\[]([^)\]]*)[)\]]")
 _TAIL = re.compile(r"[_ ](l_s|l_min|ml_s|l/s|l/min|ml/s|ms|ml|s|l|min)$")
+_LAST_NUMBER = re.compile(r"[_ ](\d+)$")
 _NUMBER = re.compile(r"第?\s*(\d+)\s*次?")
 
 
@@ -61,9 +62,13 @@ def _named(name: str) -> Column:
     if bracket := _BRACKET.search(text):
         unit = bracket.group(1).strip()
         text = (text[: bracket.start()] + " " + text[bracket.end() :]).strip()
-    elif tail := _TAIL.search(text):
-        unit = tail.group(1).replace("_", "/")
-        text = text[: tail.start()]
+    else:
+        # "flow_l_s_2": the number may stand behind the unit.
+        last = _LAST_NUMBER.search(text)
+        front = text[: last.start()] if last else text
+        if tail := _TAIL.search(front):
+            unit = tail.group(1).replace("_", "/")
+            text = front[: tail.start()] + (last.group() if last else "")
     blow = None
     if number := _NUMBER.search(text):
         blow = int(number.group(1))

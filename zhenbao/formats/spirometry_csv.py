@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from typing import TYPE_CHECKING
 
 from zhenbao.formats.ecg_file import FileFormatError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _NOTHING = {"", "nan", "na", "n/a", "null", "-", "--"}
 _ENCODINGS = ("utf-8-sig", "gb18030")
 _LOOK_AT = 20
+_SEPARATOR = re.compile(r"\s*\"?sep=.\"?\s*$", re.IGNORECASE)
+"""A line for spreadsheets; the rows themselves show what parts them."""
 _LONGEST_LINE = 10_000
 
 _Samples = list[tuple[float, float]]
@@ -154,7 +157,7 @@ def _lines(text: str) -> list[tuple[int, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         if len(line) > _LONGEST_LINE:
             raise FileFormatError("csv-cell", row=number, cell=line[:20])
-        if line.strip(" \t,;") and not line.lstrip().startswith("#"):
+        if line.strip(" \t,;") and not line.lstrip().startswith("#") and not _SEPARATOR.match(line):
             lines.append((number, line))
     return lines
 
