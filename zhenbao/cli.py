@@ -29,7 +29,7 @@ def build(language: str) -> typer.Typer:
     """The whole command tree in one language."""
     os.environ["ZHENBAO_LANG"] = Words(language).language
     from zhenbao.agent.cli import app as doctor
-    from zhenbao.analyse_cli import app as analyse
+    from zhenbao.analyse.cli import app as analyse
     from zhenbao.firmware_sim.cli import app as sim
     from zhenbao.hub.cli import app as hub
     from zhenbao.technician.cli import app as technician

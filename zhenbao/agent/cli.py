@@ -172,6 +172,16 @@ def visit_show(context: typer.Context) -> None:
         _show_visit(kit)
 
 
+@visit_app.command("export", help=_words("cli.visit_export"))
+def visit_export(context: typer.Context, file: Annotated[Path, typer.Argument(help=_words("cli.export_file"))]) -> None:
+    from zhenbao.agent.export import export_spirometry
+
+    with _kit(context) as kit:
+        count = export_spirometry(kit.store, file)
+        kit.screen.say("agent.exported", count=count, name=file.name)
+        kit.screen.event("exported", count=count)
+
+
 def _show_visit(kit: Kit) -> None:
     from zhenbao.agent.visit import open_visit, show_identity
 

@@ -6,60 +6,24 @@ Axes as ATS/ERS 2019 asks for: flow upwards against exhaled volume, 2 L/s as lon
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zhenbao.figures.svg import INK, Page, polyline, segment
+from zhenbao.figures.aligned import align
+from zhenbao.figures.axes import Axes, draw_axes, draw_line
+from zhenbao.figures.svg import Page, segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from zhenbao.figures.aligned import Curve
     from zhenbao.figures.svg import Point
     from zhenbao.model.spirometry import Blow, Reference
     from zhenbao.words import Words
 
-Curve = tuple["Sequence[float]", "Sequence[float]"]
-"""(time_s, flow_l_s), expiration positive; NaN is a lost sample."""
-
 _PLOT_X, _PLOT_Y = 20.0, 20.0
 _LEGEND_MM = 85.0
-_GRID, _MUTED, _BEST, _PREDICTED = "#dddddd", "#8a8a8a", "#0b3d91", "#b35900"
-_LEAST_STEP_MM = 0.08
+_MUTED, _BEST, _PREDICTED = "#8a8a8a", "#0b3d91", "#b35900"
 _SMALL = 2.8
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """One blow on its own scales: time from time zero, volume from full lungs; None where a sample was lost."""
-
-    points: tuple[tuple[float, float, float] | None, ...]
-    """(time_s, volume_l, flow_l_s)"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Axes:
-    """A plot's place on the page and its scales; ``y`` grows upwards."""
-
-    left: float
-    top: float
-    x_range: tuple[float, float]
-    y_range: tuple[float, float]
-    x_mm: float
-    y_mm: float
-
-    @property
-    def right(self) -> float:
-        return self.left + (self.x_range[1] - self.x_range[0]) * self.x_mm
-
-    @property
-    def bottom(self) -> float:
-        return self.top + (self.y_range[1] - self.y_range[0]) * self.y_mm
-
-    def x(self, value: float) -> float:
-        return self.left + (value - self.x_range[0]) * self.x_mm
-
-    def y(self, value: float) -> float:
-        return self.bottom - (value - self.y_range[0]) * self.y_mm
 
 
 def flow_volume_loop(
@@ -83,7 +47,7 @@ def flow_volume_loop(
     Raises:
         ValueError: not as many blows as curves.
     """
-    drawn = [_align(curve, blow) for curve, blow in zip(curves, blows, strict=True)]
+    drawn = [align(curve, blow) for curve, blow in zip(curves, blows, strict=True)]
     known = references or {}
     volumes = [b.fvc_l for b in blows] + [known[k].predicted for k in ("FVC",) if k in known]
     flows = [p[2] for d in drawn for p in d.points if p is not None]
@@ -91,7 +55,7 @@ def flow_volume_loop(
     inward = max(-14.0, min(0.0, min(flows, default=0.0)))
     widest = math.ceil(max(volumes, default=0.0) + 0.5)
     scale = 15.0 if widest <= 6 else 10.0
-    axes = _Axes(
+    axes = Axes(
         left=_PLOT_X,
         top=_PLOT_Y + max(0, len(header) - 1) * 4.5,
         x_range=(-0.5, float(max(widest, 3))),
@@ -101,7 +65,7 @@ def flow_volume_loop(
     )
     notes = _notes(blows, best, known, words)
     page = _page(axes, words("figure.flow-volume"), header, notes)
-    _draw_axes(page, axes, words("figure.loop.volume"), words("figure.loop.flow"), x_step=1.0, y_step=2.0)
+    draw_axes(page, axes, words("figure.loop.volume"), words("figure.loop.flow"), x_step=1.0, y_step=2.0)
     if "PEF" in known:
         pef = known["PEF"].predicted
         _predicted(page, axes, (0.0, pef), (0.8, pef), "PEF", words)
@@ -127,11 +91,11 @@ def volume_time(
 
     The predicted FEV1 is marked at one second and the predicted FVC at the right edge, where they are known.
     """
-    drawn = [_align(curve, blow) for curve, blow in zip(curves, blows, strict=True)]
+    drawn = [align(curve, blow) for curve, blow in zip(curves, blows, strict=True)]
     known = references or {}
     volumes = [b.fvc_l for b in blows] + [known[k].predicted for k in ("FEV1", "FVC") if k in known]
     longest = min(15.0, max([b.fet_s for b in blows], default=0.0))
-    axes = _Axes(
+    axes = Axes(
         left=_PLOT_X,
         top=_PLOT_Y + max(0, len(header) - 1) * 4.5,
         x_range=(-0.5, float(max(6, math.ceil(longest + 0.5)))),
@@ -141,7 +105,7 @@ def volume_time(
     )
     notes = _notes(blows, best, known, words)
     page = _page(axes, words("figure.volume-time"), header, notes)
-    _draw_axes(page, axes, words("figure.loop.time"), words("figure.loop.volume"), x_step=1.0, y_step=1.0)
+    draw_axes(page, axes, words("figure.loop.time"), words("figure.loop.volume"), x_step=1.0, y_step=1.0)
     page.path(segment(axes.x(1), axes.top, axes.x(1), axes.bottom), stroke=_MUTED, dash="1 1", width=0.2)
     if "FEV1" in known:
         fev1 = known["FEV1"].predicted
@@ -155,53 +119,7 @@ def volume_time(
     return page.svg()
 
 
-def _align(curve: Curve, blow: Blow) -> _Drawn:
-    """Put a curve on the scales of its measured values, so that picture and numbers agree.
-
-    The volume is integrated here by the trapezoid rule and set to BEV at time zero. What it then lacks of, or exceeds,
-    the measured FVC is the sensor's zero error, which the measurement took off: it is taken off here as well.
-    """
-    times, flows = curve
-    raw: list[tuple[float, float, float] | None] = []
-    volume = 0.0
-    before: tuple[float, float] | None = None
-    for t, f in zip(map(float, times), map(float, flows), strict=True):
-        if not (math.isfinite(t) and math.isfinite(f)) or (before is not None and t <= before[0]):
-            raw.append(None)
-            continue
-        if before is not None:
-            volume += (f + before[1]) * (t - before[0]) / 2
-        raw.append((t, volume, f))
-        before = (t, f)
-    samples = [p for p in raw if p is not None]
-    if blow.fvc_l <= 0 or not samples:
-        return _Drawn(())
-    start = _volume_at(samples, blow.t0_s)
-    end = _volume_at(samples, blow.t0_s + blow.fet_s)
-    zero = (end - start - (blow.fvc_l - blow.bev_l)) / blow.fet_s if blow.fet_s > 0 else 0.0
-    return _Drawn(
-        tuple(
-            None
-            if p is None
-            else (p[0] - blow.t0_s, p[1] - start + blow.bev_l - zero * (p[0] - blow.t0_s), p[2] - zero)
-            for p in raw
-            if p is None or p[0] >= blow.t0_s - 0.5
-        )
-    )
-
-
-def _volume_at(samples: Sequence[tuple[float, float, float]], time_s: float) -> float:
-    last = samples[0]
-    for sample in samples:
-        if sample[0] >= time_s:
-            if sample[0] == last[0]:
-                return sample[1]
-            return last[1] + (sample[1] - last[1]) * (time_s - last[0]) / (sample[0] - last[0])
-        last = sample
-    return last[1]
-
-
-def _page(axes: _Axes, title: str, header: Sequence[str], notes: Sequence[Sequence[str]]) -> Page:
+def _page(axes: Axes, title: str, header: Sequence[str], notes: Sequence[Sequence[str]]) -> Page:
     legend = 4 + 6 * len(notes) + 4 * sum(max(0, len(note) - 1) for note in notes)
     page = Page(axes.right + _LEGEND_MM, max(axes.bottom + 16, axes.top + legend + 4), title)
     page.text(_PLOT_X, 7, title, size=4.2)
@@ -210,28 +128,7 @@ def _page(axes: _Axes, title: str, header: Sequence[str], notes: Sequence[Sequen
     return page
 
 
-def _draw_axes(page: Page, axes: _Axes, x_label: str, y_label: str, *, x_step: float, y_step: float) -> None:
-    grid = []
-    for i in range(math.ceil(axes.x_range[0] / x_step), int(axes.x_range[1] / x_step) + 1):
-        x = axes.x(i * x_step)
-        grid.append(segment(x, axes.top, x, axes.bottom))
-        page.text(x, axes.bottom + 4, f"{i * x_step:g}", size=3, anchor="middle")
-    for i in range(math.ceil(axes.y_range[0] / y_step), int(axes.y_range[1] / y_step) + 1):
-        y = axes.y(i * y_step)
-        grid.append(segment(axes.left, y, axes.right, y))
-        page.text(axes.left - 1.5, y + 1, f"{i * y_step:g}", size=3, anchor="end")
-    page.path("".join(grid), stroke=_GRID, width=0.15, class_="grid")
-    page.path(
-        segment(axes.left, axes.y(0), axes.right, axes.y(0)) + segment(axes.x(0), axes.top, axes.x(0), axes.bottom),
-        stroke=INK,
-        width=0.3,
-        class_="axes",
-    )
-    page.text((axes.left + axes.right) / 2, axes.bottom + 9, x_label, anchor="middle")
-    page.text(axes.left - 11, (axes.top + axes.bottom) / 2, y_label, anchor="middle", turn=True)
-
-
-def _predicted(page: Page, axes: _Axes, start: Point, end: Point, name: str, words: Words) -> None:
+def _predicted(page: Page, axes: Axes, start: Point, end: Point, name: str, words: Words) -> None:
     data = segment(axes.x(start[0]), axes.y(start[1]), axes.x(end[0]), axes.y(end[1]))
     page.path(data, stroke=_PREDICTED, width=0.7, class_="predicted", data_name=name)
     label = words("figure.loop.predicted", name=name)
@@ -248,23 +145,13 @@ def _order(count: int, best: int | None) -> list[int]:
     return sorted(range(count), key=lambda i: i == best)
 
 
-def _draw(page: Page, axes: _Axes, points: Iterable[Point | None], index: int, best: int | None) -> None:
+def _draw(page: Page, axes: Axes, points: Iterable[Point | None], index: int, best: int | None) -> None:
     """One blow; the line is broken where samples were lost and where it leaves the plot."""
-    runs: list[list[Point]] = [[]]
-    for point in points:
-        if point is None or not (
-            axes.x_range[0] <= point[0] <= axes.x_range[1] and axes.y_range[0] <= point[1] <= axes.y_range[1]
-        ):
-            if runs[-1]:
-                runs.append([])
-            continue
-        x, y = axes.x(point[0]), axes.y(point[1])
-        if runs[-1] and math.dist(runs[-1][-1], (x, y)) < _LEAST_STEP_MM:
-            continue
-        runs[-1].append((x, y))
     strong = index == best
-    page.path(
-        "".join(polyline(run) for run in runs),
+    draw_line(
+        page,
+        axes,
+        points,
         stroke=_BEST if strong else _MUTED,
         width=0.6 if strong else 0.25,
         dash="" if strong else _dash(index),
@@ -278,7 +165,7 @@ def _dash(index: int) -> str:
     return ("", "2 0.8", "0.8 0.8", "3 0.8 0.8 0.8")[index % 4]
 
 
-def _legend(page: Page, axes: _Axes, blows: Sequence[Blow], best: int | None, notes: Sequence[Sequence[str]]) -> None:
+def _legend(page: Page, axes: Axes, blows: Sequence[Blow], best: int | None, notes: Sequence[Sequence[str]]) -> None:
     """Beside the plot: each blow's line, values and defects."""
     x, y = axes.right + 6, axes.top + 4
     for text in notes[-1]:

@@ -8,5 +8,19 @@ from zhenbao.paper.ecg import PageLayout, ecg_page
 from zhenbao.paper.pdf import to_pdf
 from zhenbao.paper.png import to_png
 from zhenbao.paper.sheet import Sheet, to_svg
+from zhenbao.paper.spirometry import spirometry_page
+from zhenbao.paper.spirometry_report import Bounds, Change, Examined, SpirometryReport
 
-__all__ = ["PageLayout", "Sheet", "ecg_page", "to_pdf", "to_png", "to_svg"]
+__all__ = [
+    "Bounds",
+    "Change",
+    "Examined",
+    "PageLayout",
+    "Sheet",
+    "SpirometryReport",
+    "ecg_page",
+    "spirometry_page",
+    "to_pdf",
+    "to_png",
+    "to_svg",
+]

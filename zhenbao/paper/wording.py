@@ -19,7 +19,7 @@ def measurements(analysis: EcgAnalysis, words: Words) -> list[str]:
     """Rate, rhythm, intervals, axis and conduction; what was not measured is said to be so."""
     rate = analysis.heart_rate_bpm
     lines = [words("paper.no_rate") if rate is None else words("paper.rate", value=rate)]
-    lines.append(_known(f"rhythm.{analysis.rhythm}", analysis.rhythm, words))
+    lines.append(known(f"rhythm.{analysis.rhythm}", analysis.rhythm, words))
     for key, name in _INTERVALS.items():
         value = analysis.intervals.get(key)
         lines.append(
@@ -28,21 +28,21 @@ def measurements(analysis: EcgAnalysis, words: Words) -> list[str]:
     axis = analysis.axis_deg
     lines.append(words("paper.no_axis") if axis is None else words("paper.axis", value=axis))
     if analysis.conduction is not None:
-        lines.append(_known(f"ecg_conduction.{analysis.conduction}", analysis.conduction, words))
+        lines.append(known(f"ecg_conduction.{analysis.conduction}", analysis.conduction, words))
     return lines
 
 
 def finding_line(finding: Finding, analysis: EcgAnalysis, words: Words) -> str:
     """One finding with its mark, its numbers or its leads, and how sure it is."""
-    label = _label(finding.rule_id, words)
+    label = rule_label(finding.rule_id, words)
     if finding.status == "undetermined":
-        needs = words("paper.comma").join(_known(f"context.{need}", need, words) for need in finding.needs)
+        needs = words("paper.comma").join(known(f"context.{need}", need, words) for need in finding.needs)
         return words("paper.undetermined", label=label, needs=needs)
     urgency = words(f"urgency.{finding.urgency}")
     grounds = [
         words(
             "paper.value",
-            name=_known(f"quantity.{e.name}", e.name, words),
+            name=known(f"quantity.{e.name}", e.name, words),
             comparator=e.quantity.comparator or "",
             value=e.quantity.value,
             unit=e.quantity.unit,
@@ -71,13 +71,13 @@ def action_line(finding: Finding, words: Words) -> str:
 def hint_line(hint: EcgFact, analysis: EcgAnalysis, words: Words) -> str:
     """What to record or think of next."""
     grounds = _grounds(hint.leads, hint.confidence, analysis, words)
-    text = _known(f"ecg_hint.{hint.name}", hint.name, words)
+    text = known(f"ecg_hint.{hint.name}", hint.name, words)
     return text + (words("paper.because", text=words("paper.separator").join(grounds)) if grounds else "")
 
 
 def limit_line(limit: str, words: Words) -> str:
     """What the result does not say."""
-    return _known(f"ecg_limit.{limit}", limit, words)
+    return known(f"ecg_limit.{limit}", limit, words)
 
 
 def quality_lines(analysis: EcgAnalysis, words: Words) -> list[str]:
@@ -89,7 +89,7 @@ def quality_lines(analysis: EcgAnalysis, words: Words) -> list[str]:
         key, _, lead = reason.partition(":")
         leads.setdefault(key, []).extend([lead] if lead else [])
     for key, named in leads.items():
-        text = _known(f"ecg_quality.{key}", key, words)
+        text = known(f"ecg_quality.{key}", key, words)
         lines.append(
             text + (words("paper.because", text=words("paper.comma").join(dict.fromkeys(named))) if named else "")
         )
@@ -103,17 +103,18 @@ def _grounds(leads: tuple[str, ...], confidence: str, analysis: EcgAnalysis, wor
     elif leads:
         grounds.append(words("paper.leads", leads=words("paper.comma").join(leads)))
     if confidence:
-        grounds.append(_known(f"ecg_confidence.{confidence}", confidence, words))
+        grounds.append(known(f"ecg_confidence.{confidence}", confidence, words))
     return grounds
 
 
-def _label(rule_id: str, words: Words) -> str:
+def rule_label(rule_id: str, words: Words) -> str:
+    """A rule's name with its number."""
     try:
         return f"{rules.rule(rule_id).label(words.language)} [{rule_id}]"
     except KeyError:
         return rule_id
 
 
-def _known(key: str, otherwise: str, words: Words) -> str:
+def known(key: str, otherwise: str, words: Words) -> str:
     """A newer analysis may say what this catalogue does not know yet: its key is better than nothing."""
     return words(key) if key in words else otherwise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zhenbao.model.errors import InputError
 from zhenbao.model.quantity import Quantity
@@ -33,6 +33,7 @@ def analyse_session(
     equation: str = "jian2017",
     ethnicity: str | None = None,
     post_bronchodilator: bool = False,
+    measured: Literal["flow", "volume"] = "flow",
 ) -> SpirometryAnalysis:
     """Judge a session of spirometry.
 
@@ -42,14 +43,18 @@ def analyse_session(
             class, and ``limits`` say so. Sex is ``M``/``F`` or ``Sex.MALE``/``Sex.FEMALE``.
         equation, ethnicity: see :func:`reference`.
         post_bronchodilator: all blows were blown after a bronchodilator.
+        measured: ``volume``: the second of each pair is exhaled volume in litres, of a device that sends volume.
 
     Raises:
         InputError: ``reference-equation`` or ``reference-ethnicity``.
     """
     blows: list[Blow] = []
-    for time_s, flow_l_s in curves:
+    for time_s, values in curves:
+        flow_l_s, volume_l = (values, None) if measured == "flow" else (None, values)
         prior_fvc_l = largest_fvc(blows)
-        blows.append(analyse_blow(time_s, flow_l_s=flow_l_s, age_years=age_years, prior_fvc_l=prior_fvc_l))
+        blows.append(
+            analyse_blow(time_s, flow_l_s=flow_l_s, volume_l=volume_l, age_years=age_years, prior_fvc_l=prior_fvc_l)
+        )
     session = grade_session(blows, age_years)
     references, limits = _references(equation, sex, age_years, height_cm, ethnicity)
     worse = max(session.fev1_grade, session.fvc_grade, key=_GRADES.index)

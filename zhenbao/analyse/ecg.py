@@ -1,7 +1,4 @@
-"""``zhenbao analyse``: a recording from a file, read on the spot, on the screen, as JSON, or on calibrated paper.
-
-Stands beside :mod:`zhenbao.cli`: it joins formats, analysis and paper, which do not know each other.
-"""
+"""``zhenbao analyse ecg``: quality, rhythm, findings and calibrated paper of an ECG file."""
 
 import sys
 from pathlib import Path
@@ -9,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zhenbao.model.errors import InputError, StorageError
+from zhenbao.analyse.pictures import write_pictures
+from zhenbao.model.errors import InputError
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -25,13 +23,8 @@ _FINEST_MV = 0.001
 _MOST_LISTED = 8
 
 
-def app(words: Words) -> typer.Typer:
-    """The sub-commands in one language."""
-    commands = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-
-    @commands.callback()
-    def group() -> None:
-        """Keeps ``ecg`` a sub-command."""
+def add(commands: typer.Typer, words: Words) -> None:
+    """Add the command in one language."""
 
     @commands.command("ecg", help=words("analyse.ecg"))
     def ecg(
@@ -81,8 +74,6 @@ def app(words: Words) -> typer.Typer:
             typer.echo(_json(read, analysis, cut_hz, zero_phase, person_sex, person_age))
         else:
             typer.echo("\n".join(_page(file, read, analysis, cut_hz, words)))
-
-    return commands
 
 
 def _page(file: Path, read: "EcgFile", analysis: "EcgAnalysis", highpass_hz: float | None, words: Words) -> list[str]:
@@ -208,23 +199,12 @@ def _draw(
     pdf: Path | None,
     svg: Path | None,
 ) -> None:
-    """The first page as PNG and SVG, all pages as PDF; a file that exists is replaced only by a whole one."""
     if not (png or pdf or svg):
         return
-    from zhenbao.paper import ecg_page, to_pdf, to_png, to_svg
+    from zhenbao.paper import ecg_page
 
     pages = ecg_page(_recording(read, highpass_hz), analysis, words=words, layout="6x2" if layout == "6x2" else "3x4")
-    for place, kind in ((svg, "svg"), (png, "png"), (pdf, "pdf")):
-        if place is None:
-            continue
-        data = to_svg(pages[0]).encode() if kind == "svg" else to_png(pages[0]) if kind == "png" else to_pdf(pages)
-        partial = place.with_name(place.name + ".part")
-        try:
-            partial.write_bytes(data)
-            partial.replace(place)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise StorageError("analyse-write", name=place.name, reason=error.strerror or "") from error
+    write_pictures(pages, png=png, pdf=pdf, svg=svg)
 
 
 def _recording(read: "EcgFile", highpass_hz: float | None) -> "Recording":
