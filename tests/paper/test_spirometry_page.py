@@ -110,6 +110,7 @@ def test_a_session_of_low_quality_is_not_judged(models: tuple[BlowModel, ...], w
         assert words(f"spirometry_class.{key}") not in page
     if not models:
         assert ("没有可用的" if words is ZH else "none usable") in page
+        assert words("spirometry_page.legend") not in page
 
 
 @pytest.mark.parametrize("grade", list("DEUF"))

@@ -125,7 +125,8 @@ def _session(examined: Examined) -> Session:
 
 
 def _legend(report: SpirometryReport, words: Words) -> str:
-    text = words("spirometry_page.legend")
+    best = report.before.analysis.session.best_blow
+    text = words("spirometry_page.legend_no_best") if best is None else words("spirometry_page.legend")
     if report.after is not None:
         text += words("spirometry_page.legend_after")
     if report.before.analysis.references:
