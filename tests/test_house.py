@@ -50,6 +50,14 @@ def test_no_file_is_long_and_none_is_a_drawer() -> None:
     assert [p for p in files if p.stem in {"utils", "util", "helpers", "common", "misc", "manager"}] == []
 
 
+def test_the_code_of_a_spirometry_class_is_never_shown_as_its_words() -> None:
+    """The platform's code is ``normal`` also over an FEV1 below 80 % of predicted; people read ``shown_class``."""
+    shown = re.compile(r"spirometry_class\.[^\n]{0,40}cn5_class")
+    pages = [p for p in (ROOT / "zhenbao").rglob("*") if p.suffix in (".py", ".html", ".js")]
+    assert any("shown_class" in p.read_text(encoding="utf-8") for p in pages if p.suffix == ".html")
+    assert [p.name for p in pages if shown.search(p.read_text(encoding="utf-8"))] == []
+
+
 def test_only_synthetic_resident_numbers_lie_in_the_repository() -> None:
     """Numbers of real areas may not even look real: the standard's printed sample is the one exception."""
     known_samples = {"11010519491231002X", "440524188001010014", "340524198001010013", "65232700110"}

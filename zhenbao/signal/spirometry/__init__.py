@@ -5,13 +5,14 @@
 Volumes in litres and flows in L/s, BTPS; expiration positive. No input or output here, and no opinion on treatment.
 """
 
-from zhenbao.model.spirometry import Blow, Interpretation, Reference, Session, SpirometryAnalysis
+from zhenbao.model.spirometry import EQUATIONS, Blow, Interpretation, Reference, Session, SpirometryAnalysis
 from zhenbao.signal.spirometry.analysis import analyse_session
 from zhenbao.signal.spirometry.blow import analyse_blow
 from zhenbao.signal.spirometry.bronchodilator import BronchodilatorResponse, bronchodilator_response
 from zhenbao.signal.spirometry.btps import btps_factor
 from zhenbao.signal.spirometry.interpret import interpret
-from zhenbao.signal.spirometry.reference import EQUATIONS, equation_name, reference
+from zhenbao.signal.spirometry.reference import equation_name, reference
+from zhenbao.signal.spirometry.reference_arrays import ReferenceArrays, reference_arrays
 from zhenbao.signal.spirometry.session import grade_session, largest_fvc
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "BronchodilatorResponse",
     "Interpretation",
     "Reference",
+    "ReferenceArrays",
     "Session",
     "SpirometryAnalysis",
     "analyse_blow",
@@ -31,4 +33,5 @@ __all__ = [
     "interpret",
     "largest_fvc",
     "reference",
+    "reference_arrays",
 ]

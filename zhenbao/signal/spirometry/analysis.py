@@ -10,8 +10,9 @@ from zhenbao.model.quantity import Quantity
 from zhenbao.model.spirometry import Blow, Interpretation, Reference, Session, SpirometryAnalysis
 from zhenbao.signal.spirometry.blow import analyse_blow
 from zhenbao.signal.spirometry.interpret import interpret, not_graded
-from zhenbao.signal.spirometry.reference import ratio_scale, reference
+from zhenbao.signal.spirometry.reference import SEXES, equation_facts, group_of, ratio_scale, reference
 from zhenbao.signal.spirometry.session import grade_session, largest_fvc
+from zhenbao.signal.spirometry.tables import settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ def analyse_session(
     sex: str | None,
     age_years: float | None,
     height_cm: float | None,
-    equation: str = "jian2017",
+    equation: str | None = None,
     ethnicity: str | None = None,
     post_bronchodilator: bool = False,
 ) -> SpirometryAnalysis:
@@ -40,7 +41,8 @@ def analyse_session(
         curves: (time_s, flow_l_s) of each blow in the order they were blown; see :func:`analyse_blow`.
         sex, age_years, height_cm: of the patient; whatever is unknown (None) leaves the result without reference and
             class, and ``limits`` say so. Sex is ``M``/``F`` or ``Sex.MALE``/``Sex.FEMALE``.
-        equation, ethnicity: see :func:`reference`.
+        equation, ethnicity: the county's choice, see :func:`reference`. None: it has not chosen; what is taken stands
+            in the result, and ``limits`` say that nobody chose it.
         post_bronchodilator: all blows were blown after a bronchodilator.
 
     Raises:
@@ -51,7 +53,8 @@ def analyse_session(
         prior_fvc_l = largest_fvc(blows)
         blows.append(analyse_blow(time_s, flow_l_s=flow_l_s, age_years=age_years, prior_fvc_l=prior_fvc_l))
     session = grade_session(blows, age_years)
-    references, limits = _references(equation, sex, age_years, height_cm, ethnicity)
+    taken, group, not_chosen = _choice(equation, ethnicity)
+    references, limits = _references(taken, sex, age_years, height_cm, group)
     worse = max(session.fev1_grade, session.fvc_grade, key=_GRADES.index)
     interpretation: Interpretation | None = None
     if worse not in _CARRYING:
@@ -69,16 +72,37 @@ def analyse_session(
             post_bronchodilator=post_bronchodilator,
         )
         limits += _limits_of(interpretation, post_bronchodilator)
+    if references:
+        limits += not_chosen
     limits.append("screening-only")
     return SpirometryAnalysis(
         blows=tuple(blows),
         session=session,
-        equation=equation,
+        equation=taken,
         references=references,
         interpretation=interpretation,
-        findings=_findings(session, worse, equation, references, interpretation, post_bronchodilator),
+        findings=_findings(session, worse, taken, references, interpretation, post_bronchodilator),
         limits=tuple(limits),
+        group=group or "",
+        equation_chosen=not not_chosen,
+        sex=SEXES.get(sex or "", ""),
+        age_years=age_years,
+        height_cm=height_cm,
+        post_bronchodilator=post_bronchodilator,
     )
+
+
+def _choice(equation: str | None, ethnicity: str | None) -> tuple[str, str | None, list[str]]:
+    """The equation and group that are taken, and keys of limits for what nobody chose."""
+    not_chosen = []
+    if equation is None:
+        equation = str(settings("equations")["if_not_chosen"]["equation"])
+        not_chosen.append("equation-not-chosen")
+    facts = equation_facts(equation)
+    group = group_of(facts, ethnicity) or None
+    if group is not None and ethnicity is None:
+        not_chosen.append("group-not-chosen")
+    return equation, group, not_chosen
 
 
 def _references(
@@ -88,7 +112,7 @@ def _references(
     missing = [
         f"no-{name}"
         for name, known in (
-            ("sex", sex in ("M", "F", "male", "female")),
+            ("sex", sex in SEXES),
             ("age", age_years is not None),
             ("height", height_cm is not None),
         )
@@ -146,6 +170,6 @@ def _findings(
                 if math.isfinite(percent):
                     values[key] = Quantity(percent, "%")
     if interpretation is not None:
-        context["pattern"] = interpretation.cn5_class
+        context["pattern"] = interpretation.shown_class
         context["prism"] = "yes" if interpretation.prism else "no"
     return evaluate("spirometry", values, context)
