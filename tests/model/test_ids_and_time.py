@@ -49,7 +49,7 @@ def test_a_leap_day_child_grows_older_on_the_first_of_march() -> None:
         (date(2000, 2, 29), date(2004, 2, 28), 3 + 364 / 365),
         (date(2000, 2, 28), date(2004, 2, 29), 4 + 1 / 366),
         (date(2020, 5, 5), date(2020, 5, 5), 0.0),
-        (date(2020, 5, 5), date(2020, 5, 4), -1 + 364 / 365),
+        (date(2020, 5, 5), date(2020, 5, 4), -1 + 365 / 366),
     ],
 )
 def test_an_exact_age_is_whole_on_birthdays_and_grows_every_day(born: date, on: date, years: float) -> None:
