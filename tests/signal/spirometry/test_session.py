@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,9 @@ from zhenbao.signal.spirometry import (
     grade_session,
     interpret,
     largest_fvc,
+    past_test,
     reference,
+    trend,
 )
 
 if TYPE_CHECKING:
@@ -192,6 +195,20 @@ def test_the_equation_stands_on_every_result_and_says_who_chose_it(bench: Bench)
         assert (found.interpretation.equation, found.interpretation.group) == (found.equation, found.group)
         assert {(r.equation, r.group) for r in found.references.values()} == {(found.equation, found.group)}
         assert (found.sex, found.age_years, found.height_cm, found.post_bronchodilator) == ("M", 66, 168, False)
+
+
+def test_a_kept_analysis_is_a_test_of_a_trend(bench: Bench) -> None:
+    before = session_of(bench, *[obstructed(bench)] * 3, equation="jian2017", age_years=65.0)
+    now = session_of(bench, *[obstructed(bench, 0.8)] * 3, equation="jian2017", age_years=66.0)
+    found = trend([past_test(before, date(2025, 6, 1)), past_test(now, date(2026, 6, 1))])
+    assert found.equation == "jian2017"
+    assert found.ml_per_year is not None
+    assert found.ml_per_year.per_year == pytest.approx(1000 * (now.session.fev1_l - before.session.fev1_l), rel=0.01)
+    assert found.since_last is not None
+    assert found.since_last.significant == "yes"
+    unlike = session_of(bench, *[obstructed(bench)] * 3, equation="gli2022", age_years=65.0)
+    mixed = trend([past_test(unlike, date(2025, 6, 1)), past_test(now, date(2026, 6, 1))])
+    assert [left.reason for left in mixed.left_out] == ["other-equation"]
 
 
 def values_of(person: dict[str, Reference], fev1: float, fvc: float) -> dict[str, float]:

@@ -21,7 +21,7 @@ def tables(value: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str, An
             yield f"{name}.{key}", part
 
 
-@pytest.mark.parametrize("name", ["quality", "interpretation", "equations"])
+@pytest.mark.parametrize("name", ["quality", "interpretation", "equations", "copd_sq", "trend"])
 def test_every_table_names_its_source(name: str) -> None:
     found = list(tables(settings(name), name))
     assert found
