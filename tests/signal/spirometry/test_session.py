@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Urgency, most_urgent
 from zhenbao.model.identity import Sex
 from zhenbao.model.spirometry import Blow, Reference, SpirometryAnalysis
+from zhenbao.rules import evaluate
 from zhenbao.signal.spirometry import (
     EQUATIONS,
     analyse_blow,
@@ -148,7 +149,7 @@ def test_without_the_person_there_is_no_reference_and_no_class(
     assert found.interpretation is None
     assert limit in found.limits
     assert found.session.fev1_l is not None
-    assert all(f.status != "present" for f in found.findings)
+    assert [(f.rule_id, f.urgency) for f in found.findings if f.status == "present"] == [("SP31", Urgency.BLUE)]
 
 
 def test_one_blow_is_no_session(bench: Bench) -> None:
@@ -170,7 +171,7 @@ def test_without_small_airway_flows_nobody_is_called_normal(bench: Bench) -> Non
     assert (judged.cn5_class, judged.shown_class, judged.cn5_severity) == ("cannot-say", "cannot-say", None)
     assert judged.small_airway == "cannot-say"
     assert judged.ats2021_pattern == "normal"
-    assert all(f.status != "present" for f in found.findings)
+    assert {f.rule_id for f in found.findings} == {"SP31"}
     known = session_of(bench, *[healthy] * 3, age_years=40, height_cm=172, equation="gli2012", ethnicity="NEAsia")
     assert known.interpretation is not None
     assert known.interpretation.small_airway in ("yes", "no")
@@ -209,6 +210,18 @@ def test_a_kept_analysis_is_a_test_of_a_trend(bench: Bench) -> None:
     unlike = session_of(bench, *[obstructed(bench)] * 3, equation="gli2022", age_years=65.0)
     mixed = trend([past_test(unlike, date(2025, 6, 1)), past_test(now, date(2026, 6, 1))])
     assert [left.reason for left in mixed.left_out] == ["other-equation"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "days", "found"),
+    [(1.0, 400, False), (0.8, 400, True), (0.8, 200, False), (1.3, 400, False)],
+)
+def test_a_fall_since_last_year_is_a_finding(scale: float, days: int, found: bool, bench: Bench) -> None:
+    today = date(2026, 6, 1)
+    before = session_of(bench, *[obstructed(bench)] * 3, equation="jian2017", age_years=65.0)
+    earlier = [past_test(before, today - timedelta(days))]
+    now = session_of(bench, *[obstructed(bench, scale)] * 3, equation="jian2017", taken_on=today, earlier=earlier)
+    assert ("SP25" in {f.rule_id for f in now.findings}) is found
 
 
 def values_of(person: dict[str, Reference], fev1: float, fvc: float) -> dict[str, float]:
@@ -255,6 +268,8 @@ def test_where_the_two_rules_of_the_ratio_disagree_prism_is_not_claimed() -> Non
     assert found.decided_by["fev1fvc_percent_predicted"] >= 92 > 80 > found.decided_by["fev1_percent_predicted"]
     assert not found.prism
     assert found.shown_class == "unclassified-ratio"
+    said = evaluate("spirometry", {}, {"pattern": found.shown_class, "grade": "A"})
+    assert [(f.rule_id, f.urgency) for f in said] == [("SP30", Urgency.BLUE)]
 
 
 def test_dysanapsis_is_suggested_only_beside_a_normal_fvc() -> None:

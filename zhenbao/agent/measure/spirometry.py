@@ -11,6 +11,7 @@ from zhenbao.agent.capture import Journal, all_values, only_measurement
 from zhenbao.agent.kit import Kit
 from zhenbao.agent.measure.front_end import front_end_port, take
 from zhenbao.agent.measure.saving import conclude
+from zhenbao.agent.measure.spirometry_trend import earlier_tests, say_trend
 from zhenbao.agent.protocols import protocol
 from zhenbao.agent.recovery import close_orphans
 from zhenbao.agent.store import KitStore
@@ -95,6 +96,7 @@ async def measure_spirometry(kit: Kit, visit: Visit) -> None:
             kit, visit.encounter, visit.patient, front_end.device, recorded
         )
         _say_result(kit, observation)
+        say_trend(kit, observation)
         conclude(kit, visit, observation, recordings, last_sample_s=last_sample_s, capture=journal.id)
 
 
@@ -173,6 +175,8 @@ def spirometry_observation(
         height_cm=patient.height_cm if patient else None,
         equation=kit.settings.spirometry_equation or None,
         ethnicity=kit.settings.spirometry_group or None,
+        taken_on=local_time(now_ms).date(),
+        earlier=earlier_tests(kit, encounter.patient_id),
     )
     complete = len(whole) == len(recorded) and bool(whole)
     return (

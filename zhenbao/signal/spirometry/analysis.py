@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zhenbao.model.errors import InputError
 from zhenbao.model.quantity import Quantity
-from zhenbao.model.spirometry import Blow, Interpretation, Reference, Session, SpirometryAnalysis
+from zhenbao.model.spirometry import Blow, Interpretation, Reference, SpirometryAnalysis
 from zhenbao.signal.spirometry.blow import analyse_blow
-from zhenbao.signal.spirometry.interpret import interpret, not_graded
+from zhenbao.signal.spirometry.interpret import CANNOT_SAY, interpret, not_graded
 from zhenbao.signal.spirometry.reference import SEXES, equation_facts, group_of, ratio_scale, reference
 from zhenbao.signal.spirometry.session import grade_session, largest_fvc
 from zhenbao.signal.spirometry.tables import settings
+from zhenbao.signal.spirometry.trend import past_test, trend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from numpy.typing import ArrayLike
 
     from zhenbao.model.finding import Finding
+    from zhenbao.signal.spirometry.past_test import PastTest
 
 _GRADES = "ABCDEUF"
 _CARRYING = "ABC"
@@ -34,6 +38,8 @@ def analyse_session(
     equation: str | None = None,
     ethnicity: str | None = None,
     post_bronchodilator: bool = False,
+    taken_on: date | None = None,
+    earlier: Sequence[PastTest] = (),
 ) -> SpirometryAnalysis:
     """Judge a session of spirometry.
 
@@ -44,6 +50,9 @@ def analyse_session(
         equation, ethnicity: the county's choice, see :func:`reference`. None: it has not chosen; what is taken stands
             in the result, and ``limits`` say that nobody chose it.
         post_bronchodilator: all blows were blown after a bronchodilator.
+        taken_on: the day of this session.
+        earlier: the same person's earlier tests; a fall of FEV1 since the last comparable one, a year or more ago, is
+            then a finding. See :func:`trend`.
 
     Raises:
         InputError: ``reference-equation`` or ``reference-ethnicity``.
@@ -75,13 +84,13 @@ def analyse_session(
     if references:
         limits += not_chosen
     limits.append("screening-only")
-    return SpirometryAnalysis(
+    found = SpirometryAnalysis(
         blows=tuple(blows),
         session=session,
         equation=taken,
         references=references,
         interpretation=interpretation,
-        findings=_findings(session, worse, taken, references, interpretation, post_bronchodilator),
+        findings=(),
         limits=tuple(limits),
         group=group or "",
         equation_chosen=not not_chosen,
@@ -90,6 +99,16 @@ def analyse_session(
         height_cm=height_cm,
         post_bronchodilator=post_bronchodilator,
     )
+    fall = _fall(found, taken_on, earlier) if taken_on is not None and earlier else "unknown"
+    return replace(found, findings=_findings(found, worse, fall))
+
+
+def _fall(found: SpirometryAnalysis, taken_on: date, earlier: Sequence[PastTest]) -> str:
+    """Whether FEV1 fell by more than chance and age since a test a year or more ago: ``yes no unknown``."""
+    last = trend([*earlier, past_test(found, taken_on)]).since_last
+    if last is None or last.rule != "year" or last.significant == "cannot-say":
+        return "unknown"
+    return "yes" if last.significant == "yes" and last.change_l < 0 else "no"
 
 
 def _choice(equation: str | None, ethnicity: str | None) -> tuple[str, str | None, list[str]]:
@@ -143,33 +162,27 @@ def _limits_of(interpretation: Interpretation, post_bronchodilator: bool) -> lis
     return limits
 
 
-def _findings(
-    session: Session,
-    grade: str,
-    equation: str,
-    references: dict[str, Reference],
-    interpretation: Interpretation | None,
-    post_bronchodilator: bool,
-) -> tuple[Finding, ...]:
+def _findings(found: SpirometryAnalysis, grade: str, fall: str) -> tuple[Finding, ...]:
     """What the rules say of the reported values."""
     from zhenbao.rules import evaluate
 
+    session, interpretation = found.session, found.interpretation
     values: dict[str, Quantity] = {}
-    context = {"grade": grade, "post_bronchodilator": "yes" if post_bronchodilator else "no"}
+    context = {"grade": grade, "post_bronchodilator": "yes" if found.post_bronchodilator else "no", "fev1_fall": fall}
     if grade in _CARRYING and session.fev1_l is not None and session.fvc_l is not None and session.fev1_fvc is not None:
         values["fev1"] = Quantity(session.fev1_l, "L")
         values["fvc"] = Quantity(session.fvc_l, "L")
-        if references:
-            measured_ratio = session.fev1_fvc * ratio_scale(equation)
+        if found.references:
+            measured_ratio = session.fev1_fvc * ratio_scale(found.equation)
             for key, parameter, measured in (
                 ("fev1_percent_predicted", "FEV1", session.fev1_l),
                 ("fvc_percent_predicted", "FVC", session.fvc_l),
                 ("fev1fvc_percent_predicted", "FEV1FVC", measured_ratio),
             ):
-                percent = references[parameter].percent(measured)
+                percent = found.references[parameter].percent(measured)
                 if math.isfinite(percent):
                     values[key] = Quantity(percent, "%")
-    if interpretation is not None:
-        context["pattern"] = interpretation.shown_class
-        context["prism"] = "yes" if interpretation.prism else "no"
+    # Without predicted values there is no class; that must not look like "nothing found".
+    context["pattern"] = interpretation.shown_class if interpretation is not None else CANNOT_SAY
+    context["prism"] = "yes" if interpretation is not None and interpretation.prism else "no"
     return evaluate("spirometry", values, context)
