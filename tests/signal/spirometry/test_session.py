@@ -12,8 +12,9 @@ import pytest
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Urgency, most_urgent
 from zhenbao.model.identity import Sex
+from zhenbao.model.quantity import Quantity
 from zhenbao.model.spirometry import Blow, Reference, SpirometryAnalysis
-from zhenbao.rules import evaluate
+from zhenbao.rules import evaluate, rule
 from zhenbao.signal.spirometry import (
     EQUATIONS,
     analyse_blow,
@@ -27,6 +28,7 @@ from zhenbao.signal.spirometry import (
     reference,
     trend,
 )
+from zhenbao.words import Words
 
 if TYPE_CHECKING:
     from tests.signal.spirometry.conftest import Bench, TrueBlow
@@ -259,6 +261,41 @@ def test_an_fev1_below_80_percent_is_never_called_normal(flows: dict[str, float]
     just = interpret(references=person, **values_of(person, 80.0, 84), **flows)
     assert just.shown_class == just.cn5_class
     assert not just.prism
+
+
+@pytest.mark.parametrize("equation", EQUATIONS)
+@pytest.mark.parametrize("flows", [{}, {"mmef_l_s": 9.0, "fef50_l_s": 9.0, "fef75_l_s": 9.0}])
+@pytest.mark.parametrize("fev1", [55, 70, 79.9])
+@pytest.mark.parametrize("fvc", [60, 79.9, 80, 84, 100])
+def test_nothing_that_is_shown_says_normal_over_a_low_fev1(
+    equation: str, flows: dict[str, float], fev1: float, fvc: float
+) -> None:
+    chinese, english = Words("zh_CN"), Words("en")
+    for age_years in (25, 50, 79):
+        person = reference(equation, sex="M", age_years=age_years, height_cm=168)
+        for post in (False, True):
+            found = interpret(references=person, post_bronchodilator=post, **values_of(person, fev1, fvc), **flows)
+            keys = [
+                f"spirometry_class.{found.shown_class}",
+                f"spirometry_pattern.{found.ats2021_pattern}",
+                f"small_airway.{found.small_airway}",
+                *(f"spirometry_severity.{s}" for s in (found.cn5_severity, found.ats2021_severity) if s),
+                *(f"spirometry_note.{note}" for note in found.notes),
+                "spirometry_limit.small-airway-cannot-say",
+            ]
+            for key in keys:
+                assert "正常" not in chinese(key), key
+                assert "normal" not in english(key), key
+            values = {
+                f"{name}_percent_predicted": Quantity(found.decided_by[f"{name}_percent_predicted"], "%")
+                for name in ("fev1", "fvc", "fev1fvc")
+            }
+            context = {"pattern": found.shown_class, "prism": "yes" if found.prism else "no", "grade": "A"}
+            said = evaluate("spirometry", values, context)
+            assert said
+            for finding in said:
+                assert finding.urgency is not Urgency.GREEN
+                assert "正常" not in rule(finding.rule_id).label.zh
 
 
 def test_where_the_two_rules_of_the_ratio_disagree_prism_is_not_claimed() -> None:
