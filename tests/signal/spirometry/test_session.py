@@ -224,6 +224,10 @@ def test_a_fall_since_last_year_is_a_finding(scale: float, days: int, found: boo
     earlier = [past_test(before, today - timedelta(days))]
     now = session_of(bench, *[obstructed(bench, scale)] * 3, equation="jian2017", taken_on=today, earlier=earlier)
     assert ("SP25" in {f.rule_id for f in now.findings}) is found
+    # A test that a wrong clock dated into the future is not compared, and hides nothing.
+    later = [*earlier, past_test(before, today + timedelta(900))]
+    again = session_of(bench, *[obstructed(bench, scale)] * 3, equation="jian2017", taken_on=today, earlier=later)
+    assert {f.rule_id for f in again.findings} == {f.rule_id for f in now.findings}
 
 
 def values_of(person: dict[str, Reference], fev1: float, fvc: float) -> dict[str, float]:

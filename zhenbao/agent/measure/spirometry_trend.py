@@ -30,10 +30,14 @@ def say_trend(kit: Kit, observation: Observation) -> None:
     """The course of FEV1, where there is anything to compare. Call before the observation is saved."""
     from zhenbao.signal.spirometry import past_test, trend
 
-    earlier = earlier_tests(kit, observation.patient_id)
-    if not earlier or observation.spirometry is None:
+    if observation.spirometry is None:
         return
-    found = trend([*earlier, past_test(observation.spirometry, local_time(observation.effective_ms).date())])
+    today = local_time(observation.effective_ms).date()
+    # What a wrong clock dated after today is no earlier test.
+    earlier = [test for test in earlier_tests(kit, observation.patient_id) if test.taken_on <= today]
+    if not earlier:
+        return
+    found = trend([*earlier, past_test(observation.spirometry, today)])
     words = kit.screen.words
     if found.ml_per_year is not None:
         line = found.ml_per_year

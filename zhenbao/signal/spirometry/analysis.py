@@ -69,7 +69,7 @@ def analyse_session(
     if worse not in _CARRYING:
         limits.append("quality-too-low")
         interpretation = not_graded()
-    elif references and session.fev1_l is not None and session.fvc_l is not None:
+    elif references and session.fev1_l and session.fvc_l:
         best = blows[session.best_blow] if session.best_blow is not None else None
         interpretation = interpret(
             fev1_l=session.fev1_l,
@@ -105,7 +105,9 @@ def analyse_session(
 
 def _fall(found: SpirometryAnalysis, taken_on: date, earlier: Sequence[PastTest]) -> str:
     """Whether FEV1 fell by more than chance and age since a test a year or more ago: ``yes no unknown``."""
-    last = trend([*earlier, past_test(found, taken_on)]).since_last
+    # A clock that was once wrong may have dated a kept test after this one; the fall asked for is this session's.
+    before = [test for test in earlier if test.taken_on <= taken_on]
+    last = trend([*before, past_test(found, taken_on)]).since_last
     if last is None or last.rule != "year" or last.significant == "cannot-say":
         return "unknown"
     return "yes" if last.significant == "yes" and last.change_l < 0 else "no"
