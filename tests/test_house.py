@@ -59,6 +59,15 @@ def test_no_file_is_long_and_none_is_a_drawer() -> None:
     assert [p for p in files if p.stem in {"utils", "util", "helpers", "common", "misc", "manager"}] == []
 
 
+def test_the_code_of_a_spirometry_class_is_never_shown_as_its_words() -> None:
+    """The platform's code is ``normal`` also over an FEV1 below 80 % of predicted; people read ``shown_class``."""
+    rooms = [room for room in (ROOT / "zhenbao").iterdir() if room.name not in ("signal", "model")]
+    files = [f for room in rooms for f in (room.rglob("*") if room.is_dir() else [room])]
+    texts = {f: f.read_text(encoding="utf-8") for f in files if f.suffix in (".py", ".html", ".js")}
+    assert sum("shown_class" in text for text in texts.values()) >= 2
+    assert [f.name for f, text in texts.items() if "cn5_class" in text] == []
+
+
 def test_only_synthetic_resident_numbers_lie_in_the_repository() -> None:
     """Numbers of real areas may not even look real: the standard's printed sample is the one exception."""
     known_samples = {"11010519491231002X", "440524188001010014", "340524198001010013", "65232700110"}

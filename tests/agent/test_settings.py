@@ -1,5 +1,6 @@
 """What a technician sets, and what a mistake in it says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from zhenbao.model.errors import InputError
 
 def test_settings_come_back_as_saved(tmp_path: Path) -> None:
     settings = KitSettings("kit-0007", '东湾村 "一"\\', "hub.example", 8883, hub_phone="0994-0000000")
+    settings = replace(settings, spirometry_equation="gli2012", spirometry_group="NEAsia")
     save_settings(tmp_path, settings)
     assert load_settings(tmp_path) == settings
 
@@ -22,6 +24,18 @@ def test_settings_come_back_as_saved(tmp_path: Path) -> None:
         ('kit_id = "kit/1"', "settings-kit-id", None),
         ('village = "x"', "settings-kit-id", None),
         ("kit_id = ", "settings-syntax", None),
+        ('kit_id = "kit-1"\nspirometry_equation = "gli2021"', "reference-equation", "gli2012, gli2022, jian2017"),
+        ('kit_id = "kit-1"\nspirometry_group = "NEAsia"', "settings-group-alone", None),
+        (
+            'kit_id = "kit-1"\nspirometry_equation = "jian2017"\nspirometry_group = "NEAsia"',
+            "settings-group-alone",
+            None,
+        ),
+        (
+            'kit_id = "kit-1"\nspirometry_equation = "gli2012"\nspirometry_group = "Asia"',
+            "reference-ethnicity",
+            "Caucasian, AfrAm, NEAsia, SEAsia, Other",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, code: str, fact: str | None) -> None:
@@ -30,6 +44,12 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, code: str, fact: str | No
         load_settings(tmp_path)
     assert refused.value.code == code
     assert fact is None or fact in map(str, refused.value.facts.values())
+
+
+def test_where_the_county_has_not_chosen_an_equation_none_is_written_down(tmp_path: Path) -> None:
+    save_settings(tmp_path, KitSettings("kit-0007"))
+    found = load_settings(tmp_path)
+    assert (found.spirometry_equation, found.spirometry_group) == ("", "")
 
 
 def test_a_kit_that_was_never_set_up_says_so(tmp_path: Path) -> None:

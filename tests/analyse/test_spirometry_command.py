@@ -76,7 +76,9 @@ def test_json_agrees_with_the_truth_of_the_simulated_blows(before: str) -> None:
     assert found["file"] == {
         "format": "csv", "measured": "flow", "btps": "unknown", "blows": [1, 2, 3, 4], "incomplete": [], "left_out": [],
     }  # fmt: skip
-    assert found["equation"] == {"key": "jian2017", "name": "Jian 2017 (China)", "ethnicity": None}
+    assert found["equation"] == {
+        "key": "jian2017", "name": "Jian 2017 (China)", "group": None, "flows": None, "chosen": False,
+    }  # fmt: skip
     assert found["person"] == {"sex": "male", "age_years": 66, "height_cm": 168}
     assert found["preliminary"] is True and found["post_analysis"] is None
     assert {"key", "measured", "predicted", "lln", "percent", "z"} <= found["table"][0].keys()  # type: ignore[index]

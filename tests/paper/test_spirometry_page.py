@@ -55,7 +55,7 @@ def read(made: SpirometryReport, words: Words = ZH) -> str:
 
 OBSTRUCTED = examined(demo_blows())
 AFTER = examined(demo_blows(3.40, 0.62), after=True)
-NORMAL_SESSION = examined(NORMAL, age_years=50.0, height_cm=166.0)
+NORMAL_SESSION = examined(NORMAL, age_years=50.0, height_cm=166.0, flow_equation="eccs1993")
 
 
 def test_person_values_quality_and_class_stand_on_the_page() -> None:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from zhenbao.model.errors import InputError
+from zhenbao.model.spirometry import EQUATIONS, FLOW_EQUATIONS, GLI2012_GROUPS
 
 FILE = "kit.toml"
 _KIT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -31,7 +32,12 @@ class KitSettings:
     emergency_phone: str = "120"
     hub_phone: str = ""
     chest_pain_phone: str = ""
-    spirometry_equation: str = "jian2017"
+    spirometry_equation: str = ""
+    """The county's choice: ``gli2012``, ``gli2022`` or ``jian2017``. Empty: not chosen; every result then says so."""
+    spirometry_flows: str = ""
+    """The county's choice for FEF25, FEF50 and FEF75: ``eccs1993``. Empty: what hangs on them is not judged."""
+    spirometry_group: str = ""
+    """The county's choice of a group, only for ``gli2012``: ``NEAsia SEAsia Caucasian AfrAm Other``."""
 
 
 def kit_home(chosen: Path | None) -> Path:
@@ -48,7 +54,7 @@ def load_settings(home: Path) -> KitSettings:
 
     Raises:
         InputError: ``settings-missing``, ``settings-syntax``, ``settings-key`` (with the nearest valid key),
-            ``settings-type`` or ``settings-kit-id``.
+            ``settings-type``, ``settings-kit-id``, or as :func:`check_spirometry`.
     """
     path = home / FILE
     try:
@@ -64,7 +70,28 @@ def load_settings(home: Path) -> KitSettings:
         if type(value) is not known[key]:
             raise InputError("settings-type", key=key, expected=getattr(known[key], "__name__", known[key]))
     check_kit_id(table.get("kit_id", ""))
+    check_spirometry(
+        table.get("spirometry_equation", ""), table.get("spirometry_group", ""), table.get("spirometry_flows", "")
+    )
     return KitSettings(**table)
+
+
+def check_spirometry(equation: str, group: str, flows: str) -> None:
+    """Whether this is a choice of reference values; empty is none.
+
+    Checked when the kit is set up and started: a patient who has blown eight times must not learn of a typing error.
+
+    Raises:
+        InputError: ``reference-equation``, ``settings-group-alone`` or ``reference-ethnicity``.
+    """
+    if equation and equation not in EQUATIONS:
+        raise InputError("reference-equation", equation=equation[:32], known=", ".join(EQUATIONS))
+    if flows and flows not in FLOW_EQUATIONS:
+        raise InputError("reference-equation", equation=flows[:32], known=", ".join(FLOW_EQUATIONS))
+    if group and equation != "gli2012":
+        raise InputError("settings-group-alone")
+    if group and group not in GLI2012_GROUPS:
+        raise InputError("reference-ethnicity", known=", ".join(GLI2012_GROUPS))
 
 
 def check_kit_id(kit_id: str) -> str:

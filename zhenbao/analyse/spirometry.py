@@ -24,8 +24,9 @@ class Person:
     sex: str | None
     age_years: float | None
     height_cm: float | None
-    equation: str
+    equation: str | None
     ethnicity: str | None
+    flow_equation: str | None
 
 
 def add(commands: typer.Typer, words: Words) -> None:
@@ -45,7 +46,8 @@ def add(commands: typer.Typer, words: Words) -> None:
         height: Annotated[
             float | None, typer.Option("--height", min=30, max=272, help=words("analyse_spirometry.height"))
         ] = None,
-        equation: Annotated[str, typer.Option("--equation", help=words("analyse_spirometry.equation"))] = "jian2017",
+        equation: Annotated[str | None, typer.Option("--equation", help=words("analyse_spirometry.equation"))] = None,
+        flows: Annotated[str | None, typer.Option("--flows", help=words("analyse_spirometry.flows"))] = None,
         ethnicity: Annotated[
             str | None, typer.Option("--ethnicity", help=words("analyse_spirometry.ethnicity"))
         ] = None,
@@ -82,6 +84,7 @@ def add(commands: typer.Typer, words: Words) -> None:
             read.height_cm if height is None else height,
             equation,
             ethnicity,
+            flows,
         )
         report = report_of(
             read,
@@ -118,7 +121,13 @@ def _json(read: "SpirometryFile", after: "SpirometryFile | None", person: Person
         "person": {"sex": person.sex, "age_years": person.age_years, "height_cm": person.height_cm},
         "taken": report.taken,
         "device": report.device,
-        "equation": {"key": person.equation, "name": report.equation, "ethnicity": person.ethnicity},
+        "equation": {
+            "key": report.before.analysis.equation,
+            "name": report.equation,
+            "group": report.before.analysis.group or None,
+            "flows": person.flow_equation,
+            "chosen": report.before.analysis.equation_chosen,
+        },
         "post_only": report.post_only,
         "analysis": msgspec.to_builtins(report.before.analysis),
         "post_analysis": msgspec.to_builtins(report.after.analysis) if report.after is not None else None,

@@ -50,7 +50,7 @@ def report_of(
     Raises:
         InputError: an unknown equation or group, or ``analyse-btps``.
     """
-    if person.equation not in EQUATIONS:
+    if person.equation is not None and person.equation not in EQUATIONS:
         raise InputError("reference-equation", equation=person.equation[:32], known=", ".join(EQUATIONS))
     known = True
     for read in (before, after):
@@ -64,7 +64,7 @@ def report_of(
     rules = settings("interpretation")
     return SpirometryReport(
         before=first,
-        equation=_equation(person, words),
+        equation=_equation(first.analysis, words),
         bounds=Bounds(
             (
                 rules["ats2021"]["z_low"],
@@ -94,6 +94,7 @@ def _examined(read: SpirometryFile, person: Person, factor: float, *, post_bronc
         height_cm=person.height_cm,
         equation=person.equation,
         ethnicity=person.ethnicity,
+        flow_equation=person.flow_equation,
         post_bronchodilator=post_bronchodilator,
         measured=read.measured,
     )
@@ -116,14 +117,12 @@ def _flow(time_s: np.ndarray, volume_l: np.ndarray) -> Curve:
     return times, flows
 
 
-def _equation(person: Person, words: Words) -> str:
+def _equation(analysis: SpirometryAnalysis, words: Words) -> str:
     """The equation's name, with the group where it has groups."""
-    name = equation_name(person.equation)
-    facts = settings("equations")[person.equation]
-    if "groups" not in facts:
+    name = equation_name(analysis.equation)
+    if not analysis.group:
         return name
-    group = person.ethnicity or facts["group_if_unknown"]
-    return words("spirometry_page.group", equation=name, group=group)
+    return words("spirometry_page.group", equation=name, group=words(f"gli_group.{analysis.group}"))
 
 
 def _changes(before: SpirometryAnalysis, after: SpirometryAnalysis) -> dict[str, Change]:

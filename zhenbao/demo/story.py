@@ -152,6 +152,7 @@ def prepare(stage: Stage) -> None:
     stage.kit.run(
         *("tech", "setup", "--kit-id", KIT_ID, "--village", village, "--hub-phone", HUB_PHONE),
         *("--hub", f"127.0.0.1:{stage.uplink.port}"),
+        *("--spirometry-equation", "jian2017", "--spirometry-flows", "eccs1993"),
         *("--bluetooth", stage.bench.hci, "--front-end", stage.bench.serial_port),
     )
     stage.bench.pairing_mode(True)

@@ -17,6 +17,14 @@ class BlowDefect:
     confidence: Confidence
 
 
+EQUATIONS = ("gli2012", "gli2022", "jian2017")
+"""Keys of the reference equations; their names are the ``equation`` words."""
+FLOW_EQUATIONS = ("eccs1993",)
+"""Keys of reference equations for flows at parts of the volume; their names are the ``equation`` words."""
+GLI2012_GROUPS = ("Caucasian", "AfrAm", "NEAsia", "SEAsia", "Other")
+"""The groups of GLI-2012; their names are the ``gli_group`` words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blow:
     """One forced expiration (ATS/ERS 2019). None: not measurable on this curve (for instance FEV3 of a 2 s blow)."""
@@ -75,6 +83,10 @@ class Reference:
     predicted: float
     lln: float
     uln: float
+    equation: str = ""
+    """Key of the equation it comes from; empty in records from before it was kept here."""
+    group: str = ""
+    """The equation's group, where it has groups."""
 
     def z(self, measured: float) -> float:
         """z-score of a measured value in the parameter's own unit (Cole & Green 1992)."""
@@ -89,20 +101,43 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """Two systems side by side, each with the numbers that decided; keys are words."""
+    """Two systems side by side, each with the numbers that decided; keys are words.
+
+    The class has a code for the county's platform and words for people, and they are not the same: the five classes
+    have no place for an FEV1 below 80 % of predicted beside a normal ratio and FVC. Whoever shows the class uses
+    ``shown_class``, never ``cn5_class``.
+    """
 
     ats2021_pattern: str
     ats2021_severity: str | None
     cn5_class: str
-    """``normal obstructive restrictive mixed small-airway unclassified``; ``not-graded`` below grade C."""
+    """The platform's code, not for people: ``normal obstructive restrictive mixed small-airway``; ``cannot-say`` where
+    missing flows could turn it; ``not-graded`` below grade C. (Older records: ``unclassified``.)"""
     cn5_severity: str | None
     small_airway: str
     """``yes``, ``no`` or ``cannot-say``."""
     gold: str | None
     """Only after bronchodilator."""
     prism: bool = False
+    """Ratio at least 0.70 and FEV1 below 80 % of predicted."""
     decided_by: dict[str, float] = field(default_factory=dict)
     """For instance ``{"fev1fvc_percent_predicted": 71.3, "fev1fvc_z": -2.9}``."""
+    equation: str = ""
+    """Key of the reference equation behind the numbers; empty where none was used."""
+    group: str = ""
+    cn5_shown: str = ""
+    """Key of the ``spirometry_class`` words; empty in older records, where the code was the key."""
+    prism_z: bool = False
+    """The same by z-scores: ratio at or above, FEV1 below the lower limit of normal."""
+    dysanapsis: bool = False
+    """Candidate by z-scores: low ratio with an FEV1 that is not low."""
+    notes: tuple[str, ...] = ()
+    """Keys of the ``spirometry_note`` words, for people."""
+
+    @property
+    def shown_class(self) -> str:
+        """Key of the ``spirometry_class`` words."""
+        return self.cn5_shown or self.cn5_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +153,13 @@ class SpirometryAnalysis:
     findings: tuple[Finding, ...]
     limits: tuple[str, ...] = ()
     """Keys of the ``spirometry_limit`` words."""
+    group: str = ""
+    """The equation's group, where it has groups."""
+    equation_chosen: bool | None = None
+    """Whether the county chose the equation (and group), or the program took one; None: not recorded."""
+    sex: str = ""
+    """``M`` or ``F``, as the reference took it; empty where it was not known."""
+    age_years: float | None = None
+    height_cm: float | None = None
+    post_bronchodilator: bool | None = None
+    """None: not recorded."""

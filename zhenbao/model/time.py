@@ -4,6 +4,7 @@ Instants are Unix milliseconds (UTC). A device's own time is a naive local times
 (``2026-11-22T10:30:00``): it is a fact about the device, not an instant. People read Beijing time.
 """
 
+import calendar
 import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Protocol
@@ -54,3 +55,20 @@ def age_years(born: date, unix_ms: int) -> int:
     """Age in completed years (周岁) on the Beijing date of the instant."""
     today = local_time(unix_ms).date()
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def decimal_age_years(born: date, on: date) -> float:
+    """Exact age in years: completed years, and the part of the way to the next birthday.
+
+    Who was born on 29 February has the birthday on 1 March of common years, as :func:`age_years` counts. Negative
+    before birth.
+    """
+    completed = on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+    last, following = _birthday(born, born.year + completed), _birthday(born, born.year + completed + 1)
+    return completed + (on - last).days / (following - last).days
+
+
+def _birthday(born: date, year: int) -> date:
+    if (born.month, born.day) == (2, 29) and not calendar.isleap(year):
+        return date(year, 3, 1)
+    return born.replace(year=year)

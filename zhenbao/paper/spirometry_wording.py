@@ -134,7 +134,7 @@ def _why(examined: Examined, words: Words) -> str:
 
 
 def _five_classes(judged: Interpretation, report: SpirometryReport, words: Words) -> str:
-    key = judged.cn5_class
+    key = judged.shown_class
     if key == "normal" and not report.may_say_normal:
         text = words("spirometry_page.within")
     else:
@@ -228,6 +228,9 @@ def note_lines(report: SpirometryReport, words: Words) -> list[str]:
             notes.append(words("spirometry_page.note_low", z=report.bounds.z[0]))
         if not {"FEF25", "FEF50", "FEF75"} <= references.keys():
             notes.append(words("spirometry_page.note_no_flows"))
+        own = report.before.analysis.equation
+        for other in sorted({r.equation for r in references.values()} - {own, ""}):
+            notes.append(words("spirometry_page.note_other", equation=words(f"equation.{other}")))
     if not report.btps_known:
         notes.append(words("spirometry_page.note_btps"))
     return notes

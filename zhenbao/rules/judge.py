@@ -192,7 +192,9 @@ class _Reading:
     def _as_read(self, name: str, quantity: Quantity) -> float:
         step = self.domain.quantities[name][quantity.unit]
         # round() first: 16.65 / 0.1 is 166.49999999999997, and no reader of the screen sees that.
-        return round(math.floor(round(quantity.value / step, 6) + 0.5) * step if step else quantity.value, 9)
+        steps = quantity.value / step if step else math.inf
+        # A number so large that its steps overflow has no step to be rounded to.
+        return round(math.floor(round(steps, 6) + 0.5) * step if math.isfinite(steps) else quantity.value, 9)
 
     def _decided(self, condition: Condition) -> tuple[str, ...]:
         """The quantities whose comparisons hold."""

@@ -101,12 +101,22 @@ def setup(
     chest_pain_phone: Annotated[
         str, typer.Option("--chest-pain-phone", help=_words("tech.help.chest_pain_phone"))
     ] = "",
+    spirometry_equation: Annotated[
+        str, typer.Option("--spirometry-equation", help=_words("tech.help.spirometry_equation"))
+    ] = "",
+    spirometry_flows: Annotated[
+        str, typer.Option("--spirometry-flows", help=_words("tech.help.spirometry_flows"))
+    ] = "",
+    spirometry_group: Annotated[
+        str, typer.Option("--spirometry-group", help=_words("tech.help.spirometry_group"))
+    ] = "",
 ) -> None:
-    from zhenbao.agent.settings import FILE, KitSettings, check_kit_id, kit_home, save_settings
+    from zhenbao.agent.settings import FILE, KitSettings, check_kit_id, check_spirometry, kit_home, save_settings
 
     host, colon, port = hub.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise InputError("hub-address", address=hub[:80])
+    check_spirometry(spirometry_equation, spirometry_group, spirometry_flows)
     home = kit_home(_home(context))
     settings = KitSettings(
         check_kit_id(kit_id),
@@ -117,9 +127,16 @@ def setup(
         front_end,
         hub_phone=hub_phone,
         chest_pain_phone=chest_pain_phone,
+        spirometry_equation=spirometry_equation,
+        spirometry_group=spirometry_group,
+        spirometry_flows=spirometry_flows,
     )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
+    if not spirometry_equation:
+        typer.echo(_words("tech.equation_not_chosen"))
+    elif spirometry_equation == "gli2012" and not spirometry_group:
+        typer.echo(_words("tech.group_not_chosen"))
 
 
 def _home(context: typer.Context) -> Path | None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from zhenbao.model.spirometry import Blow
-from zhenbao.signal.spirometry import EQUATIONS
+from zhenbao.model.spirometry import EQUATIONS, GLI2012_GROUPS, Blow
+from zhenbao.rules import facts
 from zhenbao.signal.spirometry.tables import rows, settings
 from zhenbao.words import LANGUAGES, Words
 
@@ -21,12 +21,19 @@ def tables(value: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str, An
             yield f"{name}.{key}", part
 
 
-@pytest.mark.parametrize("name", ["quality", "interpretation", "equations"])
+@pytest.mark.parametrize("name", ["quality", "interpretation", "equations", "copd_sq", "trend"])
 def test_every_table_names_its_source(name: str) -> None:
     found = list(tables(settings(name), name))
     assert found
     for place, table in found:
         assert len(table.get("source", "")) > 20, place
+
+
+def test_the_choices_of_the_model_are_those_of_the_table() -> None:
+    found = settings("equations")
+    assert set(found) == {*EQUATIONS, "if_not_chosen"}
+    assert found["if_not_chosen"]["equation"] in EQUATIONS
+    assert tuple(found["gli2012"]["groups"]) == GLI2012_GROUPS
 
 
 @pytest.mark.parametrize("equation", EQUATIONS)
@@ -61,14 +68,14 @@ def test_every_key_has_words(language: str) -> None:
     ]
     keys += [f"spirometry_severity.{row['severity']}" for row in settings("interpretation")["severity"]]
     keys += [f"spirometry_grade.{grade}" for grade in "ABCDEFU"]
-    keys += [
-        f"spirometry_class.{key}"
-        for key in ("normal", "obstructive", "restrictive", "mixed", "small-airway", "unclassified", "not-graded")
-    ]
+    keys += [f"spirometry_class.{key}" for key in facts("spirometry")["pattern"]]
     keys += [
         f"spirometry_pattern.{key}"
         for key in ("normal", "obstructive", "possible-mixed", "possible-restriction", "non-specific", "not-graded")
     ]
+    keys += [f"spirometry_note.{key}" for key in ("prism-found", "prism-by-z", "dysanapsis", "ratio-near-limit")]
+    keys += [f"spirometry_limit.{key}-not-chosen" for key in ("equation", "group")]
+    keys += [f"equation.{equation}" for equation in EQUATIONS] + [f"gli_group.{group}" for group in GLI2012_GROUPS]
     keys += [f"small_airway.{key}" for key in ("yes", "no", "cannot-say")]
     for code in ("equation", "sex", "age", "height", "ethnicity"):
         keys += [f"error.reference-{code}.what", f"error.reference-{code}.do"]

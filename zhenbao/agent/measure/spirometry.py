@@ -11,6 +11,7 @@ from zhenbao.agent.capture import Journal, all_values, only_measurement
 from zhenbao.agent.kit import Kit
 from zhenbao.agent.measure.front_end import front_end_port, take
 from zhenbao.agent.measure.saving import conclude
+from zhenbao.agent.measure.spirometry_trend import earlier_tests, say_trend
 from zhenbao.agent.protocols import protocol
 from zhenbao.agent.recovery import close_orphans
 from zhenbao.agent.store import KitStore
@@ -25,7 +26,7 @@ from zhenbao.model.patient import Encounter, Patient
 from zhenbao.model.quantity import Quantity
 from zhenbao.model.recording import Recording
 from zhenbao.model.spirometry import Blow, SpirometryAnalysis
-from zhenbao.model.time import age_years
+from zhenbao.model.time import decimal_age_years, local_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +96,7 @@ async def measure_spirometry(kit: Kit, visit: Visit) -> None:
             kit, visit.encounter, visit.patient, front_end.device, recorded
         )
         _say_result(kit, observation)
+        say_trend(kit, observation)
         conclude(kit, visit, observation, recordings, last_sample_s=last_sample_s, capture=journal.id)
 
 
@@ -113,7 +115,7 @@ def recorded_blows(store: KitStore, capture_id: UUID) -> list[RecordedBlow]:
     return blows
 
 
-def analysed(recorded: Sequence[RecordedBlow], age: int | None) -> list[Blow]:
+def analysed(recorded: Sequence[RecordedBlow], age: float | None) -> list[Blow]:
     """Every whole blow, each judged with the largest FVC before it (ATS/ERS 2019: end of forced expiration)."""
     from zhenbao.signal.spirometry import analyse_blow, largest_fvc
 
@@ -171,7 +173,11 @@ def spirometry_observation(
         sex=str(patient.sex) if patient else None,
         age_years=_age(patient, now_ms) if patient else None,
         height_cm=patient.height_cm if patient else None,
-        equation=kit.settings.spirometry_equation,
+        equation=kit.settings.spirometry_equation or None,
+        ethnicity=kit.settings.spirometry_group or None,
+        flow_equation=kit.settings.spirometry_flows or None,
+        taken_on=local_time(now_ms).date(),
+        earlier=earlier_tests(kit, encounter.patient_id),
     )
     complete = len(whole) == len(recorded) and bool(whole)
     return (
@@ -224,8 +230,9 @@ def close_spirometry(kit: Kit, encounter: Encounter, capture_id: UUID) -> tuple[
     return replace(observation, status="incomplete", notes=notes), recordings
 
 
-def _age(patient: Patient, now_ms: int) -> int | None:
-    return age_years(patient.birth_date, now_ms) if patient.birth_date else None
+def _age(patient: Patient, now_ms: int) -> float | None:
+    """Exact: reference equations take part of a year into account."""
+    return decimal_age_years(patient.birth_date, local_time(now_ms).date()) if patient.birth_date else None
 
 
 def _say_blow(kit: Kit, blow: Blow, number: int) -> None:
@@ -272,12 +279,25 @@ def _say_result(kit: Kit, observation: Observation) -> None:
         severity = analysis.interpretation.cn5_severity
         kit.screen.say(
             "agent.spirometry_class",
-            pattern=words(f"spirometry_class.{analysis.interpretation.cn5_class}"),
+            pattern=words(f"spirometry_class.{analysis.interpretation.shown_class}"),
             severity=words("agent.severity", severity=words(f"spirometry_severity.{severity}")) if severity else "",
-            equation=words(f"equation.{analysis.equation}"),
+            equation=_equation(kit, analysis),
         )
+        for note in analysis.interpretation.notes:
+            kit.screen.say("agent.limit", text=words(f"spirometry_note.{note}"))
     for limit in analysis.limits:
         kit.screen.say("agent.limit", text=words(f"spirometry_limit.{limit}"))
+
+
+def _equation(kit: Kit, analysis: SpirometryAnalysis) -> str:
+    """The equation's name, with its group where it has one."""
+    words = kit.screen.words
+    name = words(f"equation.{analysis.equation}")
+    return (
+        words("agent.equation_group", equation=name, group=words(f"gli_group.{analysis.group}"))
+        if analysis.group
+        else name
+    )
 
 
 def _litres(kit: Kit, value_l: float | None) -> str:

@@ -6,6 +6,7 @@ total lung capacity), and chronic obstructive disease can only be considered aft
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from zhenbao.model.spirometry import Interpretation, Reference
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 NOT_GRADED = "not-graded"
+CANNOT_SAY = "cannot-say"
 RatioRule = Literal["92-percent", "fixed"]
 
 _ROUNDING = 1e-9
@@ -23,22 +25,36 @@ _FLOWS = (("mmef", ("MMEF", "FEF2575")), ("fef50", ("FEF50",)), ("fef75", ("FEF7
 
 def ats2021_pattern(ratio_z: float, fev1_z: float, fvc_z: float) -> str:
     """``normal obstructive possible-mixed possible-restriction non-specific`` (ERS/ATS 2021)."""
-    low = settings("interpretation")["ats2021"]["z_low"]
-    if ratio_z < low:
-        return "possible-mixed" if fvc_z < low else "obstructive"
-    if fvc_z < low:
+    if _is_low(ratio_z):
+        return "possible-mixed" if _is_low(fvc_z) else "obstructive"
+    if _is_low(fvc_z):
         return "possible-restriction"
-    return "non-specific" if fev1_z < low else "normal"
+    return "non-specific" if _is_low(fev1_z) else "normal"
+
+
+def is_prism_z(ratio_z: float, fev1_z: float) -> bool:
+    """Preserved ratio, impaired FEV1, by the lower limits of normal."""
+    return not _is_low(ratio_z) and _is_low(fev1_z)
+
+
+def is_dysanapsis_candidate(ratio_z: float, fev1_z: float) -> bool:
+    """Low ratio with an FEV1 that is not low: large lungs behind normal airways may look like that (ERS/ATS 2021)."""
+    return _is_low(ratio_z) and not _is_low(fev1_z)
 
 
 def ats2021_severity(fev1_z: float) -> str:
     """``normal mild moderate severe``, by the z-score of FEV1 (ERS/ATS 2021)."""
     limits = settings("interpretation")["ats2021"]
-    if fev1_z >= limits["z_low"]:
+    if not _is_low(fev1_z):
         return "normal"
-    if fev1_z >= limits["z_mild_down_to"]:
+    if fev1_z >= limits["z_mild_down_to"] - _ROUNDING:
         return "mild"
-    return "moderate" if fev1_z >= limits["z_moderate_down_to"] else "severe"
+    return "moderate" if fev1_z >= limits["z_moderate_down_to"] - _ROUNDING else "severe"
+
+
+def _is_low(z: float) -> bool:
+    """Below the lower limit of normal; a value at the limit is not, whatever its last binary digit."""
+    return bool(z < settings("interpretation")["ats2021"]["z_low"] - _ROUNDING)
 
 
 def small_airway(flows_percent: Sequence[float | None]) -> str:
@@ -55,23 +71,34 @@ def small_airway(flows_percent: Sequence[float | None]) -> str:
     unknown = sum(p is None for p in flows_percent)
     if low >= rule["flows_low"]:
         return "yes"
-    return "no" if low + unknown < rule["flows_low"] else "cannot-say"
+    return "no" if low + unknown < rule["flows_low"] else CANNOT_SAY
 
 
-def cn5_class(ratio_low: bool, fvc_percent: float, fev1_percent: float, small_airways: str) -> str:
-    """The five Chinese classes: mixed, obstructive, restrictive, small-airway, normal; the first that fits.
+def cn5_class(ratio_low: bool, fvc_percent: float, small_airways: str) -> str:
+    """Code of the five Chinese classes: mixed, obstructive, restrictive, small-airway, normal; the first that fits.
 
-    Ratio and FVC normal with an FEV1 below 80 % has no place among the five: ``unclassified``, never ``normal``.
+    ``cannot-say`` where ratio and FVC are normal and flows that are missing would decide between the last two. This is
+    the platform's code; what people read is :func:`cn5_shown`.
     """
-    rule = settings("interpretation")["cn5"]
-    fvc_low = fvc_percent < rule["fvc_percent"] - _ROUNDING
+    fvc_low = fvc_percent < settings("interpretation")["cn5"]["fvc_percent"] - _ROUNDING
     if ratio_low:
         return "mixed" if fvc_low else "obstructive"
     if fvc_low:
         return "restrictive"
-    if small_airways == "yes":
-        return "small-airway"
-    return "unclassified" if fev1_percent < rule["fev1_percent"] - _ROUNDING else "normal"
+    return {"yes": "small-airway", "no": "normal"}.get(small_airways, CANNOT_SAY)
+
+
+def cn5_shown(class_: str, fev1_fvc: float, fev1_percent: float) -> str:
+    """Key of the words for a class.
+
+    The five classes have no place for an FEV1 below 80 % of predicted beside a normal ratio and FVC, and their code is
+    then ``normal``; nobody must read that word. ``unclassified`` says that PRISm is to be looked into;
+    ``unclassified-ratio`` that the fixed ratio disagrees with the ratio in per cent of predicted.
+    """
+    rules = settings("interpretation")
+    if class_ not in ("normal", CANNOT_SAY) or fev1_percent >= rules["cn5"]["fev1_percent"] - _ROUNDING:
+        return class_
+    return "unclassified" if is_prism(fev1_fvc, fev1_percent) else "unclassified-ratio"
 
 
 def cn5_severity(fev1_percent: float) -> str:
@@ -113,14 +140,23 @@ def interpret(
 
     Args:
         fev1_l, fvc_l: reported values, in litres; above zero.
-        references: of :func:`reference`, at least ``FEV1``, ``FVC`` and ``FEV1FVC``; an FEV1FVC in per cent (Jian) is
-            recognised by its size.
+        references: of :func:`reference`, at least ``FEV1``, ``FVC`` and ``FEV1FVC``, all of one equation, whose name
+            the result carries; an FEV1FVC in per cent (Jian) is recognised by its size.
         mmef_l_s, fef50_l_s, fef75_l_s: mean flow 25-75 %, and the flows when 50 % and 75 % have been exhaled (the
             Chinese and American naming; European MEF25 is FEF75).
         post_bronchodilator: GOLD is judged only then.
         ratio_rule: FEV1/FVC is low below 92 % of predicted (Chinese guideline), or below 0.70.
         flow_references: other references for ``MMEF FEF50 FEF75``, where ``references`` has none.
+
+    Raises:
+        ValueError: FEV1 or FVC is not above zero, or the references come from different equations.
     """
+    if not (fev1_l > 0 and fvc_l > 0):
+        raise ValueError("an interpretation needs an FEV1 and an FVC above zero")
+    origins = {(references[key].equation, references[key].group) for key in ("FEV1", "FVC", "FEV1FVC")}
+    if len(origins) != 1:
+        raise ValueError(f"references of different equations: {sorted(origins)}")
+    ((equation, group),) = origins
     ratio = fev1_l / fvc_l
     ratio_reference = references["FEV1FVC"]
     measured_ratio = 100 * ratio if ratio_reference.m > 2 else ratio
@@ -152,8 +188,10 @@ def interpret(
     )
     pattern = ats2021_pattern(decided["fev1fvc_z"], decided["fev1_z"], decided["fvc_z"])
     airways = small_airway(flows)
-    class_ = cn5_class(ratio_low, fvc_percent, fev1_percent, airways)
-    return Interpretation(
+    class_ = cn5_class(ratio_low, fvc_percent, airways)
+    prism_z = is_prism_z(decided["fev1fvc_z"], decided["fev1_z"])
+    dysanapsis = is_dysanapsis_candidate(decided["fev1fvc_z"], decided["fev1_z"])
+    found = Interpretation(
         ats2021_pattern=pattern,
         ats2021_severity=None if pattern == "normal" else ats2021_severity(decided["fev1_z"]),
         cn5_class=class_,
@@ -162,7 +200,28 @@ def interpret(
         gold=gold_grade(ratio, fev1_percent) if post_bronchodilator else None,
         prism=is_prism(ratio, fev1_percent),
         decided_by=decided,
+        equation=equation,
+        group=group,
+        cn5_shown=cn5_shown(class_, ratio, fev1_percent),
+        prism_z=prism_z,
+        dysanapsis=dysanapsis,
     )
+    return replace(found, notes=_notes(found, post_bronchodilator))
+
+
+def _notes(found: Interpretation, post_bronchodilator: bool) -> tuple[str, ...]:
+    """What people should read beside the class."""
+    near = settings("interpretation")["fixed_ratio_near"]
+    ratio = found.decided_by["fev1_fvc"]
+    said = {
+        "prism-found": found.prism,
+        "prism-by-z": found.prism_z and not found.prism,
+        # Beside a low FVC the candidate is none: the pattern is then a possible mixed disorder.
+        "dysanapsis": found.dysanapsis and found.ats2021_pattern == "obstructive",
+        "ratio-near-limit": post_bronchodilator
+        and near["at_least"] - _ROUNDING <= ratio <= near["at_most"] + _ROUNDING,
+    }
+    return tuple(key for key, holds in said.items() if holds)
 
 
 def not_graded() -> Interpretation:
@@ -172,6 +231,7 @@ def not_graded() -> Interpretation:
         ats2021_severity=None,
         cn5_class=NOT_GRADED,
         cn5_severity=None,
-        small_airway="cannot-say",
+        small_airway=CANNOT_SAY,
         gold=None,
+        cn5_shown=NOT_GRADED,
     )

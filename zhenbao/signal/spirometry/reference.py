@@ -9,31 +9,38 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zhenbao.model.errors import InputError
 from zhenbao.model.identity import Sex
-from zhenbao.model.spirometry import Reference
+from zhenbao.model.spirometry import EQUATIONS, Reference
 from zhenbao.signal.spirometry.tables import rows, settings
 
-EQUATIONS = ("gli2012", "gli2022", "jian2017")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Z_LIMIT = 1.645
 """Limits of normal: the 5th and 95th percentile."""
 
-_SEXES = {"M": "M", "F": "F", Sex.MALE: "M", Sex.FEMALE: "F"}
-_HEIGHTS_CM = (50.0, 250.0)
-_GLI_GROUPS = {"AfrAm": ("a3", "p2"), "NEAsia": ("a4", "p3"), "SEAsia": ("a5", "p4"), "Other": ("a6", "p5")}
+SEXES = {"M": "M", "F": "F", Sex.MALE: "M", Sex.FEMALE: "F"}
+SKEW_ZERO = 1e-12
+"""An L this small is none: the distribution is log-normal."""
+HEIGHTS_CM = (50.0, 250.0)
+GLI_GROUP_TERMS = {"AfrAm": ("a3", "p2"), "NEAsia": ("a4", "p3"), "SEAsia": ("a5", "p4"), "Other": ("a6", "p5")}
 _Spline = tuple[tuple[float, float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Table:
     """Coefficients and age spline of one parameter in one sex; spline rows are (L, M, S), evenly spaced in age."""
 
     coefficients: dict[str, float]
     first_age: float
     rows_per_year: float
     spline: _Spline
+
+    STEP_ALLOWANCE: ClassVar[float] = 1e-6
+    """4.2 - 4.0 is a little less than 0.2 in binary: without it an age would fall into the row before."""
 
     def interpolated(self, age_years: float) -> tuple[float, float, float]:
         place = (age_years - self.first_age) * self.rows_per_year
@@ -43,8 +50,7 @@ class _Table:
         return l0 + part * (l1 - l0), m0 + part * (m1 - m0), s0 + part * (s1 - s0)
 
     def stepped(self, age_years: float) -> tuple[float, float, float]:
-        # 4.2 - 4.0 is a little less than 0.2 in binary: without the allowance an age would fall into the row before.
-        return self.spline[int((age_years - self.first_age) * self.rows_per_year + 1e-6)]
+        return self.spline[int((age_years - self.first_age) * self.rows_per_year + self.STEP_ALLOWANCE)]
 
 
 def reference(
@@ -67,24 +73,56 @@ def reference(
         InputError: ``reference-equation``, ``reference-sex``, ``reference-age``, ``reference-height`` or
             ``reference-ethnicity``.
     """
-    if equation not in EQUATIONS:
-        raise InputError("reference-equation", equation=equation[:32], known=", ".join(EQUATIONS))
-    facts = settings("equations")[equation]
-    if sex not in _SEXES:
+    facts = equation_facts(equation)
+    if sex not in SEXES:
         raise InputError("reference-sex")
     if not facts["age_min"] <= age_years <= facts["age_max"]:
-        raise InputError("reference-age", equation=facts["name"], least=facts["age_min"], most=facts["age_max"])
-    if not _HEIGHTS_CM[0] <= height_cm <= _HEIGHTS_CM[1]:
-        raise InputError("reference-height", least=_HEIGHTS_CM[0], most=_HEIGHTS_CM[1])
-    group = facts.get("group_if_unknown") if ethnicity is None else ethnicity
-    if "groups" in facts and group not in facts["groups"]:
-        raise InputError("reference-ethnicity", known=", ".join(facts["groups"]))
+        raise outside_age(facts)
+    if not HEIGHTS_CM[0] <= height_cm <= HEIGHTS_CM[1]:
+        raise outside_height()
+    group = group_of(facts, ethnicity)
     ages = facts.get("age_max_of", {})
     return {
-        parameter: _distribution(equation, facts, table, age_years, height_cm, group or "")
-        for parameter, table in _tables(equation)[_SEXES[sex]].items()
+        parameter: _distribution(equation, facts, table, age_years, height_cm, group)
+        for parameter, table in tables(equation)[SEXES[sex]].items()
         if age_years <= ages.get(parameter, math.inf)
     }
+
+
+def equation_facts(equation: str) -> dict[str, Any]:
+    """What the table says of an equation.
+
+    Raises:
+        InputError: ``reference-equation``.
+    """
+    if equation not in EQUATIONS:
+        raise InputError("reference-equation", equation=equation[:32], known=", ".join(EQUATIONS))
+    facts: dict[str, Any] = settings("equations")[equation]
+    return facts
+
+
+def group_of(facts: dict[str, Any], ethnicity: str | None) -> str:
+    """The group that is used; empty where the equation has none.
+
+    Raises:
+        InputError: ``reference-ethnicity``.
+    """
+    if "groups" not in facts:
+        return ""
+    group = facts["group_if_unknown"] if ethnicity is None else ethnicity
+    if group not in facts["groups"]:
+        raise InputError("reference-ethnicity", known=", ".join(facts["groups"]))
+    return str(group)
+
+
+def outside_age(facts: dict[str, Any]) -> InputError:
+    """The error of an age outside an equation's range, whose both ends belong to it."""
+    return InputError("reference-age", equation=facts["name"], least=facts["age_min"], most=facts["age_max"])
+
+
+def outside_height() -> InputError:
+    """The error of a height that no person has, or that is not in centimetres."""
+    return InputError("reference-height", least=HEIGHTS_CM[0], most=HEIGHTS_CM[1])
 
 
 def ratio_scale(equation: str) -> float:
@@ -98,21 +136,12 @@ def equation_name(equation: str) -> str:
 
 
 def _distribution(
-    equation: str, facts: dict[str, Any], table: _Table, age_years: float, height_cm: float, group: str
+    equation: str, facts: dict[str, Any], table: Table, age_years: float, height_cm: float, group: str
 ) -> Reference:
-    c = table.coefficients
-    spline = table.stepped if facts["splines"] == "stepped" else table.interpolated
-    l_spline, m_spline, s_spline = spline(age_years)
-    ln_age, ln_height = math.log(age_years), math.log(height_cm)
-    if equation == "jian2017":
-        skew = c["l0"] + c["la"] * ln_age + l_spline
-        median = math.exp(c["m0"] + c["mh"] * ln_height + c["ma"] * ln_age + m_spline)
-        spread = math.exp(c["s0"] + c["sh"] * ln_height + c["sa"] * ln_age + s_spline)
-    else:
-        a_group, p_group = _GLI_GROUPS.get(group, ("", ""))
-        skew = c["q0"] + c["q1"] * ln_age + l_spline
-        median = math.exp(c["a0"] + c["a1"] * ln_height + c["a2"] * ln_age + c.get(a_group, 0.0) + m_spline)
-        spread = math.exp(c["p0"] + c["p1"] * ln_age + c.get(p_group, 0.0) + s_spline)
+    splines = (table.stepped if facts["splines"] == "stepped" else table.interpolated)(age_years)
+    skew, median, spread = lms(
+        equation, table.coefficients, math.log(age_years), math.log(height_cm), splines, group, math.exp
+    )
     return Reference(
         l=skew,
         m=median,
@@ -120,18 +149,41 @@ def _distribution(
         predicted=median,
         lln=_at(-Z_LIMIT, skew, median, spread),
         uln=_at(Z_LIMIT, skew, median, spread),
+        equation=equation,
+        group=group,
+    )
+
+
+def lms(
+    equation: str, c: dict[str, float], ln_age: Any, ln_height: Any, splines: Any, group: str, exp: Callable[[Any], Any]
+) -> tuple[Any, Any, Any]:
+    """L, M and S from coefficients, logarithms and splines: numbers, or arrays of many people with ``numpy.exp``."""
+    l_spline, m_spline, s_spline = splines
+    if equation == "jian2017":
+        return (
+            c["l0"] + c["la"] * ln_age + l_spline,
+            exp(c["m0"] + c["mh"] * ln_height + c["ma"] * ln_age + m_spline),
+            exp(c["s0"] + c["sh"] * ln_height + c["sa"] * ln_age + s_spline),
+        )
+    a_group, p_group = GLI_GROUP_TERMS.get(group, ("", ""))
+    return (
+        c["q0"] + c["q1"] * ln_age + l_spline,
+        exp(c["a0"] + c["a1"] * ln_height + c["a2"] * ln_age + c.get(a_group, 0.0) + m_spline),
+        exp(c["p0"] + c["p1"] * ln_age + c.get(p_group, 0.0) + s_spline),
     )
 
 
 def _at(z: float, skew: float, median: float, spread: float) -> float:
-    """The value that stands at a z-score."""
-    if abs(skew) < 1e-12:
+    """The value that stands at a z-score; NaN where the equation has none (Jian's ratio of a child of 2.5 m)."""
+    if abs(skew) < SKEW_ZERO:
         return median * math.exp(z * spread)
-    return float(median * (1 + z * skew * spread) ** (1 / skew))
+    base = 1 + z * skew * spread
+    return float(median * base ** (1 / skew)) if base > 0 else math.nan
 
 
 @cache
-def _tables(equation: str) -> dict[str, dict[str, _Table]]:
+def tables(equation: str) -> dict[str, dict[str, Table]]:
+    """By sex (``M`` ``F``) and parameter. Do not change what it returns."""
     splines: dict[tuple[str, str], list[tuple[float, tuple[float, float, float]]]] = {}
     lines = rows(f"{equation}_splines")
     next(lines)
@@ -139,11 +191,11 @@ def _tables(equation: str) -> dict[str, dict[str, _Table]]:
         splines.setdefault((sex, parameter), []).append((float(age), (float(lms[0]), float(lms[1]), float(lms[2]))))
     lines = rows(f"{equation}_coefficients")
     names = next(lines)[2:]
-    tables: dict[str, dict[str, _Table]] = {"M": {}, "F": {}}
+    tables: dict[str, dict[str, Table]] = {"M": {}, "F": {}}
     for sex, parameter, *numbers in lines:
         spline = splines[sex, parameter]
         first, last = spline[0][0], spline[-1][0]
-        tables[sex][parameter] = _Table(
+        tables[sex][parameter] = Table(
             coefficients=dict(zip(names, map(float, numbers), strict=True)),
             first_age=first,
             rows_per_year=(len(spline) - 1) / (last - first),

@@ -1,0 +1,76 @@
+"""Setting a kit up: the county's choice of reference values is checked at once, and its absence is said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zhenbao.agent.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def set_up(home: Path, *chosen: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        "-m",
+        "zhenbao",
+        "--home",
+        str(home),
+        "tech",
+        "setup",
+        "--kit-id",
+        "kit-0007",
+        "--hub",
+        "hub.example:1883",
+    ]
+    return subprocess.run(
+        [sys.executable, *command, *chosen],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "ZHENBAO_LANG": "zh_CN"},
+        check=False,
+    )
+
+
+def test_what_nobody_chose_is_said_and_left_open(tmp_path: Path) -> None:
+    ended = set_up(tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "县里尚未选定肺功能预计值方程" in ended.stdout
+    assert load_settings(tmp_path).spirometry_equation == ""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "equation", "group", "warned"),
+    [
+        (("--spirometry-equation", "jian2017"), "jian2017", "", False),
+        (("--spirometry-equation", "gli2012"), "gli2012", "", True),
+        (("--spirometry-equation", "gli2012", "--spirometry-group", "NEAsia"), "gli2012", "NEAsia", False),
+    ],
+)
+def test_the_choice_is_kept(tmp_path: Path, chosen: tuple[str, ...], equation: str, group: str, warned: bool) -> None:
+    ended = set_up(tmp_path, *chosen)
+    assert ended.returncode == 0, ended.stderr
+    kept = load_settings(tmp_path)
+    assert (kept.spirometry_equation, kept.spirometry_group) == (equation, group)
+    assert ("没有选定 GLI-2012 的人群" in ended.stdout) is warned
+    assert "尚未选定肺功能" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (("--spirometry-equation", "jian2018"), "gli2012, gli2022, jian2017"),
+        (("--spirometry-group", "NEAsia"), "gli2012"),
+        (("--spirometry-equation", "gli2012", "--spirometry-group", "Asia"), "NEAsia"),
+    ],
+)
+def test_a_mistake_is_told_at_once_and_writes_nothing(tmp_path: Path, chosen: tuple[str, ...], said: str) -> None:
+    ended = set_up(tmp_path, *chosen)
+    assert ended.returncode == 2
+    assert said in ended.stdout + ended.stderr
+    assert not (tmp_path / "kit.toml").exists()
