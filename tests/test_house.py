@@ -16,7 +16,16 @@ SLOW |= {"fpdf", "pypdfium2", "edfio", "pydicom"}
 
 
 @pytest.mark.parametrize(
-    "arguments", ["--help", "analyse ecg --help", "measure --help", "tech --help", "hub --help", "sim --help"]
+    "arguments",
+    [
+        "--help",
+        "analyse ecg --help",
+        "analyse spirometry-summary --help",
+        "measure --help",
+        "tech --help",
+        "hub --help",
+        "sim --help",
+    ],
 )
 def test_help_starts_fast_because_it_loads_nothing_slow(arguments: str) -> None:
     code = "import sys; sys.argv[1:] = %r; from zhenbao.cli import main\ntry:\n main()\nexcept SystemExit: pass\n"

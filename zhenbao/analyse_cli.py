@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zhenbao.analyse_summary import register as register_summary
 from zhenbao.model.errors import InputError, StorageError
 from zhenbao.words import Words
 
@@ -82,6 +83,7 @@ def app(words: Words) -> typer.Typer:
         else:
             typer.echo("\n".join(_page(file, read, analysis, cut_hz, words)))
 
+    register_summary(commands, words)
     return commands
 
 
