@@ -96,7 +96,7 @@ def analyse_summary(
         limits.append("summary-contradicts-itself")
     if grade is None:
         limits.append("summary-device-quality-unknown")
-    if interpretation is not None:
+    if interpretation is not None and interpretation.decided_by:
         limits += _limits_of(interpretation, after, summary.stage is not None or post_bronchodilator is not None)
     limits += ["summary-no-curve", "screening-only"]
     return SummaryAnalysis(
