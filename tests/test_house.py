@@ -21,6 +21,7 @@ SLOW |= {"fpdf", "pypdfium2", "edfio", "pydicom"}
         "--help",
         "analyse ecg --help",
         "analyse spirometry --help",
+        "analyse spirometry-summary --help",
         "measure --help",
         "tech --help",
         "hub --help",

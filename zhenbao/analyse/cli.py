@@ -2,7 +2,7 @@
 
 import typer
 
-from zhenbao.analyse import ecg, spirometry
+from zhenbao.analyse import ecg, spirometry, summary
 from zhenbao.words import Words
 
 
@@ -16,4 +16,5 @@ def app(words: Words) -> typer.Typer:
 
     ecg.add(commands, words)
     spirometry.add(commands, words)
+    summary.add(commands, words)
     return commands

@@ -115,6 +115,7 @@ def _press(bench: Bench, line: str) -> None:
     from zhenbao.firmware_sim.cuff import Reading
     from zhenbao.firmware_sim.waveforms.ecg import EcgModel, inferior_elevation, third_degree_block
     from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
+    from zhenbao.firmware_sim.waveforms.syringe import SyringeStrokes
 
     try:
         button = console.parse(line)
@@ -138,6 +139,8 @@ def _press(bench: Bench, line: str) -> None:
             bench.front_end.ecg = model.render(DEMO_ECG_S)
         case console.NextPatientBlows():
             bench.front_end.blows.extend(demo_blows())
+        case console.SyringeAtSensor(gain=gain):
+            bench.front_end.blows.appendleft(SyringeStrokes(gain=gain))
         case None:
             return
     typer.echo(WORDS("sim.pressed"))

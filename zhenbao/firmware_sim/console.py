@@ -47,7 +47,14 @@ class NextPatientBlows:
     """``blow``: the next four STARTs of the spirometer bring the demonstration's blows again."""
 
 
-Button = PressCuff | DropOfBlood | Pairing | PutElectrodes | NextPatientBlows
+@dataclass(frozen=True, slots=True)
+class SyringeAtSensor:
+    """``syringe [0.97]``: the next START of the spirometer brings syringe strokes; a true 1 reads as this."""
+
+    gain: float = 1.0
+
+
+Button = PressCuff | DropOfBlood | Pairing | PutElectrodes | NextPatientBlows | SyringeAtSensor
 ECG_KINDS = ("sinus", "block", "af", "st")
 
 
@@ -73,6 +80,10 @@ def parse(line: str) -> Button | None:
                 return PutElectrodes(kind)
             case ["blow"]:
                 return NextPatientBlows()
+            case ["syringe"]:
+                return SyringeAtSensor()
+            case ["syringe", gain] if 0.5 <= float(gain) <= 1.5:
+                return SyringeAtSensor(float(gain))
             case _:
                 raise InputError("sim-command")
     except ValueError:

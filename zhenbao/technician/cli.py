@@ -1,10 +1,11 @@
-"""The field technician's commands: ``zhenbao tech``. They show no patient data and need no store."""
+"""The field technician's commands: ``zhenbao tech``. They show no patient data; only ``syringe`` opens the store."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from zhenbao.drivers.frontend.settings import SettingsBlock
 
 _words = Words(os.environ.get("ZHENBAO_LANG", ""))
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%d %H:%M"]
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -137,6 +139,43 @@ def setup(
         typer.echo(_words("tech.equation_not_chosen"))
     elif spirometry_equation == "gli2012" and not spirometry_group:
         typer.echo(_words("tech.group_not_chosen"))
+
+
+@app.command("syringe", help=_words("tech.help.syringe"))
+def syringe(
+    context: typer.Context,
+    volume: Annotated[float, typer.Option("--volume", help=_words("tech.help.syringe_volume"))] = 3.0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=5, max=60, help=_words("tech.help.syringe_seconds"))
+    ] = 30.0,
+    file: Annotated[Path | None, typer.Option("--file", help=_words("tech.help.syringe_file"))] = None,
+    taken: Annotated[
+        datetime | None, typer.Option("--taken", formats=_MOMENTS, help=_words("tech.help.syringe_taken"))
+    ] = None,
+    sensor: Annotated[str, typer.Option("--sensor", help=_words("tech.help.syringe_sensor"))] = "",
+    port: Annotated[str, typer.Option("--port", help=_words("tech.help.syringe_port"))] = "",
+    show: Annotated[bool, typer.Option("--list", help=_words("tech.help.syringe_list"))] = False,
+) -> None:
+    from zhenbao.agent.kit import open_kit
+    from zhenbao.agent.measure.front_end import front_end_port
+    from zhenbao.agent.screen import Screen
+    from zhenbao.agent.settings import kit_home
+    from zhenbao.model.time import SystemClock
+    from zhenbao.technician.syringe import check_volume, show_log, verify_file, verify_front_end
+
+    check_volume(volume)
+    screen = Screen(_words, json_lines=bool(getattr(context.obj, "json_lines", False)))
+    with open_kit(kit_home(_home(context)), SystemClock(), screen) as kit:
+        if show:
+            show_log(kit, kit.store.syringe_checks(sensor or None))
+            return
+        if file is not None:
+            record = verify_file(kit, file, sensor, taken, syringe_l=volume)
+        else:
+            where = port or front_end_port(kit)
+            record = asyncio.run(verify_front_end(kit, where, syringe_l=volume, seconds=seconds))
+    if record.check.verdict != "passed":
+        raise typer.Exit(1)
 
 
 def _home(context: typer.Context) -> Path | None:

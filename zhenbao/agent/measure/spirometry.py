@@ -11,6 +11,7 @@ from zhenbao.agent.capture import Journal, all_values, only_measurement
 from zhenbao.agent.kit import Kit
 from zhenbao.agent.measure.front_end import front_end_port, take
 from zhenbao.agent.measure.saving import conclude
+from zhenbao.agent.measure.sensor_check import say_sensor_warnings
 from zhenbao.agent.measure.spirometry_trend import earlier_tests, say_trend
 from zhenbao.agent.protocols import protocol
 from zhenbao.agent.recovery import close_orphans
@@ -76,6 +77,7 @@ async def measure_spirometry(kit: Kit, visit: Visit) -> None:
         age = _age(visit.patient, kit.clock.now_ms())
         blows = analysed(recorded, age)
         async with open_serial(front_end_port(kit)) as link:
+            await say_sensor_warnings(kit, link)
             front_end = FrontEndSpirometer()
             while len(blows) < numbers["most_blows"] and (not blows or grade_session(blows, age).more_blows):
                 if blows:

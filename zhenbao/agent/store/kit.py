@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 from uuid import UUID
 
-from zhenbao.agent.store import captures, inbox, outbox, records
+from zhenbao.agent.store import captures, inbox, outbox, records, syringe
 from zhenbao.agent.store.database import Database
 from zhenbao.agent.store.outbox import Sender
 from zhenbao.agent.store.space import DEFAULT_BYTES
@@ -22,6 +22,7 @@ from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
 from zhenbao.model.recording import Recording
 from zhenbao.model.report import DeliveryState, Receipt
+from zhenbao.model.syringe import SyringeRecord
 from zhenbao.model.time import Clock
 from zhenbao.sync.envelope import Envelope, Lane
 
@@ -271,6 +272,14 @@ class KitStore:
                 (device_serial, sequence),
             )
         )
+
+    def add_syringe_check(self, record: SyringeRecord) -> None:
+        """Keep a verification of a flow sensor."""
+        syringe.add(self._database, record)
+
+    def syringe_checks(self, sensor: str | None = None, *, limit: int = 50) -> list[SyringeRecord]:
+        """The last verifications, in order of saving."""
+        return syringe.find(self._database, sensor, limit)
 
     def set_aside(self, device_key: str, code: str, reason: str, body: bytes) -> bool:
         """Keep a device's result that belongs to no chart. False where it was kept before."""

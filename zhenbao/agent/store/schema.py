@@ -166,7 +166,18 @@ def _version_3(db: Database) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_version_1, _version_2, _version_3)
+def _version_4(db: Database) -> None:
+    """Verifications of flow sensors with a syringe; they stay on the kit."""
+    db.table("syringe_checks").create(
+        {"id": int, "sensor": str, "at_ms": int, "verdict": str, "body": bytes},
+        pk="id",
+        not_null={"sensor", "at_ms", "verdict", "body"},
+        strict=True,
+    )
+    db.execute("create index syringe_checks_sensor on syringe_checks(sensor, id)")
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_version_1, _version_2, _version_3, _version_4)
 LATEST = len(MIGRATIONS)
 
 

@@ -6,15 +6,13 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from zhenbao.model.errors import InputError
 from zhenbao.model.quantity import Quantity
-from zhenbao.model.spirometry import FLOW_EQUATIONS, Blow, Interpretation, Reference, SpirometryAnalysis
+from zhenbao.model.spirometry import Blow, Interpretation, SpirometryAnalysis
 from zhenbao.signal.spirometry.blow import analyse_blow
-from zhenbao.signal.spirometry.flows import flow_reference
 from zhenbao.signal.spirometry.interpret import CANNOT_SAY, interpret, not_graded
-from zhenbao.signal.spirometry.reference import SEXES, equation_facts, group_of, ratio_scale, reference
+from zhenbao.signal.spirometry.predicted import predicted_for
+from zhenbao.signal.spirometry.reference import SEXES, ratio_scale
 from zhenbao.signal.spirometry.session import grade_session, largest_fvc
-from zhenbao.signal.spirometry.tables import settings
 from zhenbao.signal.spirometry.trend import past_test, trend
 
 if TYPE_CHECKING:
@@ -63,8 +61,6 @@ def analyse_session(
     Raises:
         InputError: ``reference-equation`` or ``reference-ethnicity``.
     """
-    if flow_equation is not None and flow_equation not in FLOW_EQUATIONS:
-        raise InputError("reference-equation", equation=flow_equation[:32], known=", ".join(FLOW_EQUATIONS))
     blows: list[Blow] = []
     for time_s, values in curves:
         flow_l_s, volume_l = (values, None) if measured == "flow" else (None, values)
@@ -73,12 +69,8 @@ def analyse_session(
             analyse_blow(time_s, flow_l_s=flow_l_s, volume_l=volume_l, age_years=age_years, prior_fvc_l=prior_fvc_l)
         )
     session = grade_session(blows, age_years)
-    taken, group, not_chosen = _choice(equation, ethnicity)
-    references, limits = _references(taken, sex, age_years, height_cm, group)
-    if references and flow_equation is not None and sex is not None and age_years is not None and height_cm is not None:
-        flows = flow_reference(flow_equation, sex=sex, age_years=age_years, height_cm=height_cm)
-        limits += [] if flows else ["flows-outside-reference"]
-        references = {**flows, **references}
+    predicted = predicted_for(equation, ethnicity, flow_equation, sex=sex, age_years=age_years, height_cm=height_cm)
+    references, limits = predicted.references, list(predicted.limits)
     worse = max(session.fev1_grade, session.fvc_grade, key=_GRADES.index)
     interpretation: Interpretation | None = None
     if worse not in _CARRYING:
@@ -97,18 +89,18 @@ def analyse_session(
         )
         limits += _limits_of(interpretation, post_bronchodilator)
     if references:
-        limits += not_chosen
+        limits += predicted.not_chosen
     limits.append("screening-only")
     found = SpirometryAnalysis(
         blows=tuple(blows),
         session=session,
-        equation=taken,
+        equation=predicted.equation,
         references=references,
         interpretation=interpretation,
         findings=(),
         limits=tuple(limits),
-        group=group or "",
-        equation_chosen=not not_chosen,
+        group=predicted.group,
+        equation_chosen=not predicted.not_chosen,
         sex=SEXES.get(sex or "", ""),
         age_years=age_years,
         height_cm=height_cm,
@@ -126,43 +118,6 @@ def _fall(found: SpirometryAnalysis, taken_on: date, earlier: Sequence[PastTest]
     if last is None or last.rule != "year" or last.significant == "cannot-say":
         return "unknown"
     return "yes" if last.significant == "yes" and last.change_l < 0 else "no"
-
-
-def _choice(equation: str | None, ethnicity: str | None) -> tuple[str, str | None, list[str]]:
-    """The equation and group that are taken, and keys of limits for what nobody chose."""
-    not_chosen = []
-    if equation is None:
-        equation = str(settings("equations")["if_not_chosen"]["equation"])
-        not_chosen.append("equation-not-chosen")
-    facts = equation_facts(equation)
-    group = group_of(facts, ethnicity) or None
-    if group is not None and ethnicity is None:
-        not_chosen.append("group-not-chosen")
-    return equation, group, not_chosen
-
-
-def _references(
-    equation: str, sex: str | None, age_years: float | None, height_cm: float | None, ethnicity: str | None
-) -> tuple[dict[str, Reference], list[str]]:
-    """The references, or none and why."""
-    missing = [
-        f"no-{name}"
-        for name, known in (
-            ("sex", sex in SEXES),
-            ("age", age_years is not None),
-            ("height", height_cm is not None),
-        )
-        if not known
-    ]
-    if missing or sex is None or age_years is None or height_cm is None:
-        return {}, missing
-    try:
-        found = reference(equation, sex=sex, age_years=age_years, height_cm=height_cm, ethnicity=ethnicity)
-    except InputError as error:
-        if error.code not in ("reference-age", "reference-height"):
-            raise
-        return {}, ["age-outside-reference" if error.code == "reference-age" else "height-implausible"]
-    return found, []
 
 
 def _limits_of(interpretation: Interpretation, post_bronchodilator: bool) -> list[str]:
