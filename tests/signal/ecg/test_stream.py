@@ -92,12 +92,13 @@ def test_memory_stays_constant(make_ecg: Callable[..., Signal]) -> None:
     stream = QrsStream(100)
     held = []
     tracemalloc.start()
-    for _ in range(12):
+    for _ in range(90):
         stream.push(piece)
         held.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    # Bins of the last minute are kept. The samples of one piece alone are 16 000 bytes, and 8 have come since.
-    assert held[-1] < held[3] + 16_000
+    # Bins of the last minute are kept, and Python's own small objects settle. In the next quarter of an hour nothing is
+    # added; the samples of one piece alone are 16 000 bytes, and 45 have come since.
+    assert held[-1] < held[44] + 8_000
 
 
 @pytest.mark.parametrize(("fs_hz", "leads"), [(0, 1), (float("nan"), 1), (500, 0)])
