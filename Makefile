@@ -1,7 +1,7 @@
 # make demo   the whole story on this machine, with simulated devices
 # make test   all tests (as root it installs the Debian packages that some need; otherwise those skip and say so)
 # make check  format, lint, types, layers, fast tests: under a minute, before every push
-# make validate  accuracy on public recordings, where they lie, other packages beside ours; writes docs/clinical/ecg.md
+# make validate  accuracy on public recordings, where they lie, other packages beside ours; writes docs/clinical/ecg.md and spirometry-accuracy.md
 # make bench  speed, import and memory beside other packages, as ratios of one run
 
 PYTHON ?= python3
@@ -46,10 +46,12 @@ $(PEERS)/.ready: pyproject.toml
 	@touch $@
 
 validate: $(PEERS)/.ready
+	@OPENBLAS_NUM_THREADS=1 $(PEERS)/bin/python tests/validation/spirometry_report.py
 	@OPENBLAS_NUM_THREADS=1 $(PEERS)/bin/python tests/validation/ecg_report.py
 
 bench: $(PEERS)/.ready
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python tests/benchmarks/ecg_speed.py
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python tests/benchmarks/spirometry_reference.py
 
 clean:
 	@rm -rf .venv $(PEERS) node_modules zhenbao/hub/web/vendor build dist *.egg-info

@@ -32,7 +32,7 @@ def test_what_the_kit_measured_is_what_the_export_says(tmp_path: Path) -> None:
     with Bench(front_end=FrontEnd(None, demo_blows(), speed=20, air=Air(btps=False, temperature_c=10.0))) as bench:
         kit = set_up(tmp_path / "kit", bench)
         assert "export-none" in kit("visit", "export", str(tmp_path / "early.json")).said
-        measured = kit("measure", "spirometry", *CONFIRM)
+        measured = kit("measure", "spirometry", *CONFIRM, "--contraindications", "no")
     assert measured.code == 0, measured.said
     file = tmp_path / "blows.json"
     ended = kit("visit", "export", str(file))

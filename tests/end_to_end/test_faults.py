@@ -195,7 +195,7 @@ def test_two_measurements_at_once_are_refused(tmp_path: Path) -> None:
         for line in first.stdout or ():
             if '"recording"' in line:
                 break
-        second: Ended = kit("measure", "spirometry", *CONFIRM)
+        second: Ended = kit("measure", "spirometry", *CONFIRM, "--contraindications", "no")
         first.kill()
         first.wait()
     assert second.code == 2
@@ -221,7 +221,7 @@ def test_flow_that_is_not_yet_btps_is_converted_for_the_numbers_and_kept_raw(tmp
         board = FrontEnd(None, blows, speed=20, air=Air(btps=btps, temperature_c=10.0))
         with Bench(front_end=board) as bench:
             home = tmp_path / f"kit-{btps}"
-            ended = set_up(home, bench)("measure", "spirometry", *CONFIRM)
+            ended = set_up(home, bench)("measure", "spirometry", *CONFIRM, "--contraindications", "no")
         assert ended.code == 0, ended.said
         (observation,) = (e["observation"] for e in ended.of("observation"))
         fvc_l.append(observation["values"]["fvc"]["value"])

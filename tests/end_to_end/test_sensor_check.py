@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 def measured(kit: KitCommand, bench: Bench) -> list[str]:
     """Codes of the warnings before a session that went through to its end."""
     bench.front_end.blows.extend(demo_blows())
-    ended = kit("measure", "spirometry", "--confirm", "0019")
+    ended = kit("measure", "spirometry", "--confirm", "0019", "--contraindications", "no")
     assert ended.code == 0, ended.said
     assert len(ended.of("observation")) == 1
     names = [e["event"] for e in ended.events]

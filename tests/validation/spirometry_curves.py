@@ -2,7 +2,7 @@
 
 .venv/bin/python tests/validation/spirometry_curves.py [SEED ...]
 
-A script and the tables of ``spirometry_report.py``; not a test. Seeds 1 to 20 were used while the limits were chosen;
+A script and the tables of ``spirometry_report.py``; not a test. Seeds 1 to 100 were used while the limits were chosen;
 the report takes others.
 """
 
@@ -21,7 +21,7 @@ from zhenbao.model.spirometry import Blow
 from zhenbao.signal.spirometry import analyse_blow
 
 CURVES = 200
-SEEDS = (20261127, 20261128, 20261129)
+SEEDS = (501, 502, 503)
 LIMIT_L, LIMIT_OF_VALUE = 0.050, 0.025
 HEAD = (
     "| curves | within 2.5 % or 50 mL | FEV1 mean, 95th | FVC mean, 95th | BEV 95th | accepted wrongly "

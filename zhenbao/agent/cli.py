@@ -258,13 +258,19 @@ def ecg(context: typer.Context, confirm: Confirm = None) -> None:
 
 
 @measure_app.command("spirometry", help=_words("observation.spirometry"))
-def spirometry(context: typer.Context, confirm: Confirm = None) -> None:
+def spirometry(
+    context: typer.Context,
+    confirm: Confirm = None,
+    contraindications: Annotated[
+        str | None, typer.Option("--contraindications", help=_words("cli.contraindications"))
+    ] = None,
+) -> None:
     import asyncio
 
     from zhenbao.agent.measure.spirometry import measure_spirometry
 
     with _measuring(context, confirm) as (kit, visit):
-        asyncio.run(measure_spirometry(kit, visit))
+        asyncio.run(measure_spirometry(kit, visit, contraindications=contraindications))
 
 
 # Queue, inbox, sync

@@ -25,6 +25,8 @@ class Screen:
         self.words = words
         self.json_lines = json_lines
         self._out = out or sys.stdout
+        self._open = False
+        """A live line stands on the screen."""
 
     def say(self, key: str, /, **values: object) -> None:
         """A line of the catalogue, for people."""
@@ -62,7 +64,21 @@ class Screen:
             self._out.write("\a")
             self._out.flush()
 
+    def live(self, text: str, *, lasting: str = "") -> None:
+        """One line that the next call overwrites, on a terminal; elsewhere only what is to last."""
+        if self.json_lines:
+            return
+        if self._out.isatty():
+            self._out.write(f"\r\x1b[K{text}")
+            self._out.flush()
+            self._open = True
+        elif lasting:
+            self._print(lasting)
+
     def _print(self, text: str) -> None:
+        if self._open:
+            self._out.write("\n")
+            self._open = False
         self._out.write(text + "\n")
         self._out.flush()
 

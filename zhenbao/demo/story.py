@@ -199,14 +199,14 @@ def die_and_return(stage: Stage) -> None:
             raise Killed
 
     try:
-        stage.kit.run("measure", "spirometry", *confirm, on_event=battery_dies)
+        stage.kit.run("measure", "spirometry", *confirm, "--contraindications", "no", on_event=battery_dies)
     except Killed:
         stage.kit.kill_service()
     stage.story.kills = 2
     stage.story.events += blows
     stage.story.blows_before_kill = len(blows)
     stage.kit.start_service()
-    events = stage.kit.run("measure", "spirometry", *confirm)
+    events = stage.kit.run("measure", "spirometry", *confirm, "--contraindications", "no")
     stage.story.blows_resumed = next((e["count"] for e in events if e["event"] == "resumed"), 0)
     _keep(stage, events)
 

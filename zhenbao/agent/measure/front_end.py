@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -43,8 +43,14 @@ def front_end_port(kit: Kit) -> str:
     return kit.settings.front_end_port
 
 
-async def take(kit: Kit, events: AsyncGenerator[Event, None], journal: Journal) -> Taken:
-    """Record, and keep what arrives in the journal, at most ``UNWRITTEN`` frames behind. A lost device ends it."""
+async def take(
+    kit: Kit, events: AsyncGenerator[Event, None], journal: Journal, hear: Callable[[Event], None] | None = None
+) -> Taken:
+    """Record, and keep what arrives in the journal, at most ``UNWRITTEN`` frames behind. A lost device ends it.
+
+    Args:
+        hear: is told of every event once it is written or waits to be.
+    """
     taken = Taken(last_sample_s=kit.clock.monotonic_s())
     unwritten: list[Event] = []
     try:
@@ -66,6 +72,8 @@ async def take(kit: Kit, events: AsyncGenerator[Event, None], journal: Journal) 
                 if len(unwritten) >= UNWRITTEN:
                     journal.add(*unwritten)
                     unwritten.clear()
+                if hear is not None:
+                    hear(event)
     except DeviceError as error:
         taken.error = error
     if unwritten:

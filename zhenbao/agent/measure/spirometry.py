@@ -9,6 +9,8 @@ from uuid import UUID
 
 from zhenbao.agent.capture import Journal, all_values, only_measurement
 from zhenbao.agent.kit import Kit
+from zhenbao.agent.measure.blow_display import LiveBlow
+from zhenbao.agent.measure.contraindications import ask_contraindications
 from zhenbao.agent.measure.front_end import front_end_port, take
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.measure.sensor_check import say_sensor_warnings
@@ -56,16 +58,20 @@ class RecordedBlow:
         return self.head is not None and self.end is not None and bool(self.samples)
 
 
-async def measure_spirometry(kit: Kit, visit: Visit) -> None:
+async def measure_spirometry(kit: Kit, visit: Visit, *, contraindications: str | None = None) -> None:
     """Lead through the blows and keep them all, the bad ones too. Blows of an interrupted session are taken up again.
+
+    Args:
+        contraindications: the answer to :func:`ask_contraindications`; None asks.
 
     Raises:
         DeviceError: the front-end is absent or was lost; all that arrived is kept for the next attempt.
-        InputError: ``measuring``.
+        InputError: ``measuring``, or as :func:`ask_contraindications`.
     """
     from zhenbao.signal.spirometry import grade_session
 
     numbers = protocol("spirometry")
+    answer = ask_contraindications(kit, visit, contraindications)
     with only_measurement(kit.home):
         close_orphans(kit, keep_encounter=visit.encounter.id)
         journal = Journal(kit.store, visit.encounter.id, "spirometry")
@@ -87,16 +93,20 @@ async def measure_spirometry(kit: Kit, visit: Visit) -> None:
                 kit.screen.event("blow-start", number=number)
                 start = BlowStart(kit.clock.now_ms())
                 journal.add(start)
-                taken = await take(kit, front_end.read(link, duration_s=numbers["blow_s"]), journal)
+                live = LiveBlow(kit, _factor, age_years=age, predicted_fvc_l=_predicted_fvc_l(kit, visit.patient, age))
+                taken = await take(kit, front_end.read(link, duration_s=numbers["blow_s"]), journal, live.hear)
                 if taken.error is not None:
                     raise taken.error
                 recorded.append(RecordedBlow(start.started_ms, taken.head, taken.flow, taken.end))
                 last_sample_s = taken.last_sample_s
                 blows = analysed(recorded, age)
+                for line in live.picture(blows[-1]):
+                    kit.screen.say("agent.blow_picture", line=line)
                 _say_blow(kit, blows[-1], number)
         observation, recordings = spirometry_observation(
             kit, visit.encounter, visit.patient, front_end.device, recorded
         )
+        observation = replace(observation, context={**observation.context, "contraindications": answer})
         _say_result(kit, observation)
         say_trend(kit, observation)
         conclude(kit, visit, observation, recordings, last_sample_s=last_sample_s, capture=journal.id)
@@ -138,13 +148,32 @@ def _curve(blow: RecordedBlow) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 def _to_btps(blow: RecordedBlow) -> float:
-    """What the sensor's flow is multiplied by; 1 where the front-end converts by itself."""
+    """The factor of a blow."""
+    return 1.0 if blow.head is None else _factor(blow.head)
+
+
+def _factor(head: StreamHead) -> float:
+    """What the sensor's flow is multiplied by; 1 where the front-end converts by itself or does not tell enough."""
     from zhenbao.signal.spirometry import btps_factor
 
-    head = blow.head
-    if head is None or head.btps or head.temperature_c is None or head.pressure_pa is None:
+    if head.btps or head.temperature_c is None or not head.pressure_pa:
         return 1.0
     return btps_factor(head.temperature_c, head.pressure_pa / 1000)
+
+
+def _predicted_fvc_l(kit: Kit, patient: Patient, age: float | None) -> float | None:
+    from zhenbao.signal.spirometry.predicted import predicted_for
+
+    settings = kit.settings
+    found = predicted_for(
+        settings.spirometry_equation or None,
+        settings.spirometry_group or None,
+        None,
+        sex=str(patient.sex),
+        age_years=age,
+        height_cm=patient.height_cm,
+    )
+    return found.references["FVC"].predicted if found.references else None
 
 
 def _recording(blow: RecordedBlow, id_: UUID, observation_id: UUID) -> Recording:

@@ -312,12 +312,13 @@ def _after(random: np.random.Generator, exhaled: Floats, fvc_l: float, wrong: st
 
 
 def _sensor(random: np.random.Generator, wrong: str) -> Sensor:
-    volume, eight_bit = random.random() < 0.35, random.random() < 0.2
+    # Only flow has a zero that can be wrong or wander, and on eight bits half a step of it is invisible at rest.
+    fine = wrong in ("zero-flow", "drift")
+    volume, eight_bit = random.random() < 0.35 and not fine, random.random() < 0.2 and not fine
     zero = float(random.choice([0, 0, 0, 0.01, -0.02, 0.04]))
     if wrong == "zero-flow":
         zero = float(random.choice([-1, 1]) * random.uniform(0.05, 0.25))
     elif eight_bit or volume:
-        # Half a step is invisible at rest; and a volume has no zero of flow.
         zero = 0.0
     drift = float(random.choice([-1, 1]) * random.uniform(0.001, 0.005)) if wrong == "drift" else 0.0
     return Sensor(
@@ -336,14 +337,13 @@ def _sensed(random: np.random.Generator, flow: Floats, sensor: Sensor) -> tuple[
     fine_s = np.arange(len(flow)) / FINE_HZ
     n = int(fine_s[-1] * sensor.rate_hz)
     true_s = np.clip((np.arange(n) + sensor.jitter * random.uniform(-0.5, 0.5, n)) / sensor.rate_hz, 0, fine_s[-1])
-    zero = sensor.zero_l_s + sensor.drift_l_s2 * true_s
     if sensor.volume:
-        creep = sensor.zero_l_s * true_s + sensor.drift_l_s2 * true_s**2 / 2
-        values = random.uniform(-2, 3) + np.interp(true_s, fine_s, np.cumsum(flow) / FINE_HZ) + creep
+        values = random.uniform(-2, 3) + np.interp(true_s, fine_s, np.cumsum(flow) / FINE_HZ)
         values += 0.1 * sensor.noise_l_s * random.standard_normal(n)
         step = _STEP_8_BIT_L if sensor.eight_bit else 0.001
     else:
-        values = np.interp(true_s, fine_s, flow) + zero + sensor.noise_l_s * random.standard_normal(n)
+        values = np.interp(true_s, fine_s, flow) + sensor.zero_l_s + sensor.drift_l_s2 * true_s
+        values += sensor.noise_l_s * random.standard_normal(n)
         step = _STEP_8_BIT_L_S if sensor.eight_bit else 0.001
     values = np.round(values / step) * step
     kept = random.random(n) >= sensor.lost

@@ -17,6 +17,8 @@ Call = Literal["ready", "inhale", "blast", "harder", "keep-going", "stop", "agai
 """Keys of the ``spirometry_call`` words."""
 
 _BREATH_IN_L_S = 0.2
+_BREATHED_IN_L = 0.2
+"""So much taken in again after the largest volume: the blow is over."""
 _LOOK_S = 0.3
 _BLAST_S = 1.0
 _SPOILED = ("cough-first-second", "double-effort", "glottic-closure-first-second", "obstructed")
@@ -56,10 +58,14 @@ class BlowCoach:
         """Time in s and flow in L/s of all that has arrived."""
         return self._time, self._flow
 
-    def push(self, time_s: ArrayLike, flow_l_s: ArrayLike) -> Coaching:
+    def add(self, time_s: ArrayLike, flow_l_s: ArrayLike) -> None:
         """Add samples (``[n]`` s, ``[n]`` L/s BTPS, expiration positive, NaN where lost)."""
         self._time = np.concatenate([self._time, np.asarray(time_s, np.float64).ravel()])
         self._flow = np.concatenate([self._flow, np.asarray(flow_l_s, np.float64).ravel()])
+
+    def push(self, time_s: ArrayLike, flow_l_s: ArrayLike) -> Coaching:
+        """Add samples, and say what is to be called now."""
+        self.add(time_s, flow_l_s)
         known = np.isfinite(self._flow)
         time, flow = self._time[known], self._flow[known]
         if len(time) < 2:
@@ -71,16 +77,20 @@ class BlowCoach:
             return Coaching("inhale" if recent < -_BREATH_IN_L_S else "ready", 0.0, 0.0, 0.0, None)
         seconds = max(0.0, now - blow.t0_s)
         exhaled = np.concatenate([[0.0], np.cumsum(np.diff(time) * (flow[1:] + flow[:-1]) / 2)])
-        late = float(exhaled.max() - np.interp(now - 1.0, time, exhaled)) if seconds >= 1.0 else None
+        most = float(exhaled[time >= blow.t0_s].max(initial=exhaled[-1]))
+        late = float(most - np.interp(now - 1.0, time, exhaled)) if seconds >= 1.0 else None
+        breathed_in = most - float(exhaled[-1]) > _BREATHED_IN_L or recent < -_BREATH_IN_L_S
         spoiled = next((name for name in blow.defects if name in _SPOILED), None)
         wrong = spoiled or ("slow-start" if "slow-start" in blow.defects else None)
         return Coaching(
-            self._call(recent, seconds, late, spoiled, wrong), blow.fvc_l, seconds, blow.pef_l_s, late, wrong
+            self._call(breathed_in, seconds, late, spoiled, wrong), blow.fvc_l, seconds, blow.pef_l_s, late, wrong
         )
 
-    def _call(self, recent: float, seconds: float, late: float | None, spoiled: str | None, wrong: str | None) -> Call:
+    def _call(
+        self, breathed_in: bool, seconds: float, late: float | None, spoiled: str | None, wrong: str | None
+    ) -> Call:
         rule = settings("quality")["end_of_expiration"]
-        if recent < -_BREATH_IN_L_S:
+        if breathed_in:
             return "again" if wrong else "stop"
         if spoiled:
             return "again"
