@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from zhenbao.drivers.frontend.messages import FlowSamples, StreamHead
@@ -20,7 +21,9 @@ _EVERY_S = 0.25
 _BAR = 20
 _CHILD_YEARS = 12
 _COLUMNS, _ROWS = 36, 10
-_MOST_L, _MOST_L_S, _LEAST_L_S = 6.0, 12.0, -6.0
+_MOST_L, _LEAST_L_S = 5.0, -6.0
+_EVEN_L_S = 2.0
+"""The flow axis ends at a multiple of this."""
 
 
 class LiveBlow:
@@ -93,6 +96,7 @@ class LiveBlow:
         from zhenbao.figures.aligned import align
         from zhenbao.figures.terminal import plot
 
+        top = _EVEN_L_S * math.ceil(max(blow.pef_l_s, -_LEAST_L_S) / _EVEN_L_S)
         times, flows = self._coach.curve
         points = [p for p in align((times.tolist(), flows.tolist()), blow).points if p is not None]
         if not points:
@@ -104,9 +108,9 @@ class LiveBlow:
             rows=_ROWS,
             x_most=max(_MOST_L, blow.fvc_l),
             y_least=_LEAST_L_S,
-            y_most=max(_MOST_L_S, blow.pef_l_s),
+            y_most=top,
         )
-        zero = round((_ROWS - 1) * max(_MOST_L_S, blow.pef_l_s) / (max(_MOST_L_S, blow.pef_l_s) - _LEAST_L_S))
+        zero = round((_ROWS - 1) * top / (top - _LEAST_L_S))
         return [("0 ┼" if i == zero else "  │") + line for i, line in enumerate(lines)]
 
 
