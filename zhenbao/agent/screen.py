@@ -25,8 +25,8 @@ class Screen:
         self.words = words
         self.json_lines = json_lines
         self._out = out or sys.stdout
-        self._open = False
-        """A live line stands on the screen."""
+        self._live = 0
+        """So many live lines stand on the screen."""
 
     def say(self, key: str, /, **values: object) -> None:
         """A line of the catalogue, for people."""
@@ -64,21 +64,27 @@ class Screen:
             self._out.write("\a")
             self._out.flush()
 
-    def live(self, text: str, *, lasting: str = "") -> None:
-        """One line that the next call overwrites, on a terminal; elsewhere only what is to last."""
+    @property
+    def draws(self) -> bool:
+        """Whether live lines are seen by anybody."""
+        return not self.json_lines and self._out.isatty()
+
+    def live(self, lines: Sequence[str], *, lasting: str = "") -> None:
+        """Lines that the next call overwrites, on a terminal; elsewhere only what is to last."""
         if self.json_lines:
             return
-        if self._out.isatty():
-            self._out.write(f"\r\x1b[K{text}")
+        if self.draws:
+            up = f"\x1b[{self._live - 1}A" if self._live > 1 else ""
+            self._out.write(f"{up}\r\x1b[J" + "\n".join(lines))
             self._out.flush()
-            self._open = True
+            self._live = len(lines)
         elif lasting:
             self._print(lasting)
 
     def _print(self, text: str) -> None:
-        if self._open:
+        if self._live:
             self._out.write("\n")
-            self._open = False
+            self._live = 0
         self._out.write(text + "\n")
         self._out.flush()
 

@@ -17,6 +17,8 @@ class BlowDefect:
     confidence: Confidence
 
 
+NO_BLOW = "no-blow"
+"""The defect of a curve in which nobody blew."""
 EQUATIONS = ("gli2012", "gli2022", "jian2017")
 """Keys of the reference equations; their names are the ``equation`` words."""
 FLOW_EQUATIONS = ("eccs1993",)

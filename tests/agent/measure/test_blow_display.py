@@ -47,23 +47,29 @@ def played(tmp_path: Path, out: io.StringIO, *, age: float = 50.0, json_lines: b
     return live, analyse_blow(np.arange(len(flow)) / FS_HZ, flow_l_s=flow)
 
 
-def test_on_a_terminal_one_line_is_overwritten(tmp_path: Path) -> None:
+def frames(out: Terminal) -> list[list[str]]:
+    """What stood on the terminal, one after the other."""
+    return [part.split("\n") for part in out.getvalue().split("\r\x1b[J")[1:]]
+
+
+def test_on_a_terminal_curve_and_call_are_overwritten(tmp_path: Path) -> None:
     out = Terminal()
     played(tmp_path, out)
-    told = out.getvalue()
-    assert "\n" not in told
-    lines = told.split("\r\x1b[K")
+    shown = frames(out)
+    assert {len(lines) for lines in shown} <= {11}
+    assert out.getvalue().count("\x1b[10A") == len(shown) - 1  # back to the first of eleven lines
+    calls = [lines[10] for lines in shown]
     for call in ("吸！吸满！", "吹！用力！", "继续吹", "好，停"):
-        assert any(call in line for line in lines)
-    assert any("█" in line and "3.3" in line for line in lines)
-    assert lines[-1].split()[-1].count("█") == 17  # 3.4 of 4.0 L in twenty steps
+        assert any(call in line for line in calls)
+    assert calls[-1].split()[-1].count("█") == 17  # 3.4 of 4.0 L in twenty steps
+    inked = [sum(c not in "0┼│ ⠀\x1b[A1" for line in lines[:10] for c in line) for lines in shown]
+    assert inked[0] == 0 and inked[-1] > 30 and inked == sorted(inked)
 
 
 def test_children_blow_candles_out(tmp_path: Path) -> None:
     out = Terminal()
     played(tmp_path, out, age=7.0)
-    last = out.getvalue().split("\r\x1b[K")[-1]
-    assert last.split()[-1] == "○" * 8 + "●" * 2
+    assert frames(out)[-1][10].split()[-1] == "○" * 8 + "●" * 2
 
 
 def test_elsewhere_only_the_calls_are_printed(tmp_path: Path) -> None:
@@ -82,14 +88,18 @@ def test_programs_get_each_call_once(tmp_path: Path) -> None:
     assert all(one != other for one, other in pairwise(calls))
 
 
-def test_the_curve_afterwards(tmp_path: Path) -> None:
-    live, blow = played(tmp_path, io.StringIO())
-    lines = live.picture(blow)
+def test_the_curve_stays_and_nothing_stays_where_nobody_blew(tmp_path: Path) -> None:
+    out = io.StringIO()
+    live, blow = played(tmp_path, out)
+    before = len(out.getvalue().splitlines())
+    live.finish(blow)
+    lines = out.getvalue().splitlines()[before:]
     assert len(lines) == 10
     assert [line[:3] for line in lines].count("0 ┼") == 1
     above = lines[: next(i for i, line in enumerate(lines) if line.startswith("0 ┼"))]
     assert any(c not in " │⠀" for c in above[-1])
-    assert live.picture(analyse_blow([0.0, 1.0], flow_l_s=[0.0, 0.0])) == []
+    live.finish(analyse_blow([0.0, 1.0], flow_l_s=[0.0, 0.0]))
+    assert len(out.getvalue().splitlines()) == before + 10
 
 
 @pytest.mark.parametrize("samples", [b"", np.full(40, -32768, "<i2").tobytes()])

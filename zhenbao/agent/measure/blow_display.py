@@ -1,4 +1,4 @@
-"""What the doctor sees and calls out while the patient blows, and the curve afterwards, in characters."""
+"""What the doctor sees and calls out while the patient blows: the flow-volume curve, in characters, and one line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from zhenbao.drivers.frontend.messages import FlowSamples, StreamHead
+from zhenbao.model.spirometry import NO_BLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ _EVEN_L_S = 2.0
 
 
 class LiveBlow:
-    """Listens to the sensor and keeps one line of the screen up to date.
+    """Listens to the sensor and keeps the curve and the call up to date.
 
     Args:
         to_btps: the factor for what the head says of the sensor.
@@ -76,12 +77,12 @@ class LiveBlow:
         changed, self._called = told.call != self._called, told.call
         if changed:
             screen.event("coach", call=told.call, seconds=told.seconds, volume_l=told.volume_l, defect=told.defect)
-        screen.live(
-            words(
-                "agent.blow_live", call=call, seconds=told.seconds, volume=told.volume_l, bar=self._bar(told.volume_l)
-            ),
-            lasting=call if changed else "",
+        line = words(
+            "agent.blow_live", call=call, seconds=told.seconds, volume=told.volume_l, bar=self._bar(told.volume_l)
         )
+        # Drawing would be in vain where nobody sees it.
+        curve = self._curve(self._coach.blow) if screen.draws else []
+        screen.live([*curve, line], lasting=call if changed else "")
 
     def _bar(self, volume_l: float) -> str:
         from zhenbao.figures.terminal import bar, candles
@@ -91,22 +92,28 @@ class LiveBlow:
         share = volume_l / self._predicted_fvc_l
         return candles(share, 10) if self._child else bar(share, _BAR)
 
-    def picture(self, blow: Blow) -> list[str]:
-        """The flow-volume curve of the finished blow, line by line; empty where there was none."""
+    def finish(self, blow: Blow) -> None:
+        """The curve of the finished blow stays on the screen."""
+        if NO_BLOW not in blow.defects:
+            curve = self._curve(blow)
+            self._kit.screen.live(curve, lasting="\n".join(curve))
+
+    def _curve(self, blow: Blow | None) -> list[str]:
+        """Flow over volume, line by line; only the axis before there is a blow."""
         from zhenbao.figures.aligned import align
         from zhenbao.figures.terminal import plot
 
-        top = _EVEN_L_S * math.ceil(max(blow.pef_l_s, -_LEAST_L_S) / _EVEN_L_S)
+        pef_l_s, fvc_l = (0.0, 0.0) if blow is None else (blow.pef_l_s, blow.fvc_l)
+        top = _EVEN_L_S * math.ceil(max(pef_l_s, -_LEAST_L_S) / _EVEN_L_S)
         times, flows = self._coach.curve
-        points = [p for p in align((times.tolist(), flows.tolist()), blow).points if p is not None]
-        if not points:
-            return []
+        aligned = align((times.tolist(), flows.tolist()), blow).points if blow is not None else ()
+        points = [p for p in aligned if p is not None]
         lines = plot(
             [p[1] for p in points],
             [p[2] for p in points],
             columns=_COLUMNS,
             rows=_ROWS,
-            x_most=max(_MOST_L, blow.fvc_l),
+            x_most=max(_MOST_L, fvc_l),
             y_least=_LEAST_L_S,
             y_most=top,
         )

@@ -100,8 +100,7 @@ async def measure_spirometry(kit: Kit, visit: Visit, *, contraindications: str |
                 recorded.append(RecordedBlow(start.started_ms, taken.head, taken.flow, taken.end))
                 last_sample_s = taken.last_sample_s
                 blows = analysed(recorded, age)
-                for line in live.picture(blows[-1]):
-                    kit.screen.say("agent.blow_picture", line=line)
+                live.finish(blows[-1])
                 _say_blow(kit, blows[-1], number)
         observation, recordings = spirometry_observation(
             kit, visit.encounter, visit.patient, front_end.device, recorded

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zhenbao.model.spirometry import Blow
+from zhenbao.model.spirometry import NO_BLOW, Blow
 from zhenbao.signal.spirometry.curve import clean
 from zhenbao.signal.spirometry.defects import Measured, find_defects
 from zhenbao.signal.spirometry.effort import find_effort, zero_line
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from zhenbao.signal.spirometry.curve import Curve
     from zhenbao.signal.spirometry.effort import Effort
 
-NO_BLOW = "no-blow"
 _FLAGS = ("fev1_acceptable", "fvc_acceptable", "fev1_usable", "fvc_usable")
 
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from zhenbao.signal.spirometry.blow import NO_BLOW, analyse_blow
+from zhenbao.model.spirometry import NO_BLOW
+from zhenbao.signal.spirometry.blow import analyse_blow
 from zhenbao.signal.spirometry.tables import settings
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from zhenbao.model.spirometry import Blow
 
 Call = Literal["ready", "inhale", "blast", "harder", "keep-going", "stop", "again"]
 """Keys of the ``spirometry_call`` words."""
@@ -52,6 +55,8 @@ class BlowCoach:
         self._age = age_years
         self._time: NDArray[np.float64] = np.empty(0)
         self._flow: NDArray[np.float64] = np.empty(0)
+        self.blow: Blow | None = None
+        """The blow as far as it has come; None before it."""
 
     @property
     def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -74,7 +79,9 @@ class BlowCoach:
         recent = float(flow[time > now - _LOOK_S].mean())
         blow = analyse_blow(time, flow_l_s=flow, age_years=self._age)
         if NO_BLOW in blow.defects:
+            self.blow = None
             return Coaching("inhale" if recent < -_BREATH_IN_L_S else "ready", 0.0, 0.0, 0.0, None)
+        self.blow = blow
         seconds = max(0.0, now - blow.t0_s)
         exhaled = np.concatenate([[0.0], np.cumsum(np.diff(time) * (flow[1:] + flow[:-1]) / 2)])
         most = float(exhaled[time >= blow.t0_s].max(initial=exhaled[-1]))
