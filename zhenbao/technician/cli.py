@@ -91,6 +91,58 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
         typer.echo(_words("tech.paired", name=found.name or found.address))
 
 
+@app.command("scan", help=_words("tech.help.scan"))
+def scan(
+    context: typer.Context,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, max=600, help=_words("tech.help.scan_seconds"))] = 10.0,
+    cable_only: Annotated[bool, typer.Option("--cable-only", help=_words("tech.help.cable_only"))] = False,
+) -> None:
+    from zhenbao.agent.kit import BONDS
+    from zhenbao.agent.settings import kit_home, load_settings
+    from zhenbao.technician.sessions import near_by_cable, near_by_radio
+
+    near = near_by_cable()
+    if not cable_only:
+        home = kit_home(_home(context))
+        typer.echo(_words("tech.scanning", seconds=seconds))
+        near += asyncio.run(near_by_radio(load_settings(home).bluetooth or None, home / BONDS, seconds))
+    for one in near:
+        by = " ".join(one.drivers) or _words("tech.no_driver")
+        typer.echo(_words("tech.near", place=one.place, name=one.name or "-", drivers=by))
+    if not near:
+        typer.echo(_words("tech.nothing_near"))
+
+
+@app.command("capture", help=_words("tech.help.capture"))
+def capture(
+    context: typer.Context,
+    driver: Annotated[str, typer.Argument(help=_words("tech.help.driver"))],
+    file: Annotated[Path, typer.Argument(help=_words("tech.help.capture_file"))],
+    port: Annotated[str, typer.Option("--port", help=_words("tech.help.capture_port"))] = "",
+) -> None:
+    from zhenbao.agent.kit import BONDS
+    from zhenbao.agent.settings import kit_home, load_settings
+    from zhenbao.model.time import SystemClock
+    from zhenbao.technician.sessions import capture as take
+
+    home = kit_home(_home(context))
+    address = load_settings(home).bluetooth or None
+    values = asyncio.run(take(driver, file, address=address, keys=home / BONDS, port=port, clock=SystemClock()))
+    typer.echo(_words("tech.captured", count=len(values), file=file))
+
+
+@app.command("replay", help=_words("tech.help.replay"))
+def replay(file: Annotated[Path, typer.Argument(help=_words("tech.help.replay_file"))]) -> None:
+    from zhenbao.technician.sessions import replay as play
+
+    driver, values, ended = asyncio.run(play(file))
+    for value in values:
+        typer.echo(str(value))
+    typer.echo(_words("tech.replayed", driver=driver, count=len(values), ended=ended or _words("tech.ended_well")))
+    if ended:
+        raise typer.Exit(1)
+
+
 @app.command("setup", help=_words("tech.help.setup"))
 def setup(
     context: typer.Context,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bleak.backends.scanner import BaseBleakScanner
 
     from zhenbao.drivers.links.bumble_host import BumbleHost, Passkey
+    from zhenbao.drivers.links.tap import Tap
 
 HCI = "hci:"
 _CONNECT_S = 30.0
@@ -107,13 +108,41 @@ class Radio:
             raise DeviceError("radio-absent", address="") from error
         raise DeviceError("device-not-found", seconds=round(timeout_s))
 
+    async def around(self, seconds: float) -> list[Found]:
+        """Everything that advertises within ``seconds``, each once, with all that its advertisements told together.
+
+        Raises:
+            DeviceError: ``radio-off``, ``radio-absent``.
+        """
+        import asyncio
+
+        from bleak import BleakScanner
+        from bleak.exc import BleakBluetoothNotAvailableError, BleakError
+
+        seen: dict[str, Found] = {}
+        try:
+            async with asyncio.timeout(seconds), BleakScanner(backend=self._scanner()) as scanner:
+                async for device, data in scanner.advertisement_data():
+                    before = seen.get(device.address)
+                    name = data.local_name or device.name or (before.name if before else "")
+                    services = frozenset(data.service_uuids) | (before.services if before else frozenset())
+                    seen[device.address] = Found(device.address, name, services, device)
+        except TimeoutError:
+            pass
+        except BleakBluetoothNotAvailableError as error:
+            raise DeviceError("radio-off") from error
+        except (BleakError, OSError, EOFError) as error:
+            raise DeviceError("radio-absent", address="") from error
+        return list(seen.values())
+
     @asynccontextmanager
     async def connect(
-        self, found: Found, *, may_pair: bool = False, timeout_s: float = _CONNECT_S
+        self, found: Found, *, may_pair: bool = False, timeout_s: float = _CONNECT_S, tap: Tap | None = None
     ) -> AsyncIterator[GattLink]:
         """Connect; disconnected on leaving.
 
         Args:
+            tap: is told of everything that passes.
             may_pair: only a technician's flow sets it. Without it a device that wants a bond and has none raises
                 ``not-paired``, here (operating system) or at the first protected access (HCI address).
 
@@ -133,7 +162,7 @@ class Radio:
         client = BleakClient(
             found.handle, disconnected_callback=gone, timeout=timeout_s, backend=self._client(may_pair)
         )
-        link = GattLink(client)
+        link = GattLink(client, tap)
         try:
             await client.connect()
         except (BleakError, TimeoutError, OSError, EOFError) as error:

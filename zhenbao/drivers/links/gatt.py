@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bleak import BleakClient
     from bleak.backends.characteristic import BleakGATTCharacteristic
 
+    from zhenbao.drivers.links.tap import Tap
+
 _SECURITY_ERRORS = frozenset({0x05, 0x08, 0x0C, 0x0F})
 """ATT: insufficient authentication, authorization, key size, encryption (Core Specification, Vol 3, Part F)."""
 _SECURITY_DBUS = frozenset(
@@ -96,8 +98,9 @@ class GattLink:
     ``gatt-missing`` (no such characteristic), ``link-lost``.
     """
 
-    def __init__(self, client: BleakClient) -> None:
+    def __init__(self, client: BleakClient, tap: Tap | None = None) -> None:
         self._client = client
+        self._tap: Tap = tap or (lambda *_: None)
         self._subscriptions: list[Notifications] = []
         self._subscribed: list[str] = []
 
@@ -112,21 +115,27 @@ class GattLink:
 
     def disconnected(self) -> None:
         """Called by the radio when the connection is gone, for whatever reason."""
+        self._tap("gone", "", b"")
         for subscription in self._subscriptions:
             subscription.end()
 
     def has(self, uuid: str) -> bool:
         """Whether the device has this characteristic."""
-        return self.connected and self._client.services.get_characteristic(uuid) is not None
+        found = self.connected and self._client.services.get_characteristic(uuid) is not None
+        self._tap("has", uuid, bytes([found]))
+        return found
 
     async def read(self, uuid: str) -> bytes:
         """The value of a characteristic."""
         with self._errors(uuid):
-            return bytes(await self._client.read_gatt_char(uuid))
+            value = bytes(await self._client.read_gatt_char(uuid))
+        self._tap("read", uuid, value)
+        return value
 
     async def write(self, uuid: str, data: bytes) -> None:
         """Write a characteristic and wait until the device has taken it."""
         with self._errors(uuid):
+            self._tap("write", uuid, data)
             await self._client.write_gatt_char(uuid, data, response=True)
 
     @asynccontextmanager
@@ -140,12 +149,14 @@ class GattLink:
         self._subscriptions.append(received)
 
         def heard(characteristic: BleakGATTCharacteristic, value: bytearray) -> None:
+            self._tap("heard", characteristic.uuid, bytes(value))
             received.put(Notification(characteristic.uuid, bytes(value)))
 
         try:
             for uuid in uuids:
                 try:
                     with self._errors(uuid):
+                        self._tap("subscribe", uuid, b"")
                         await self._client.start_notify(uuid, heard)
                 except DeviceError:
                     # A bonded meter may send in the instant of encryption and hang up before it answers the
@@ -169,6 +180,7 @@ class GattLink:
     async def unsubscribe(self, uuid: str) -> None:
         """Clear one subscription in the device. Nothing happens if it has gone."""
         if self.connected:
+            self._tap("clear", uuid, b"")
             with self._errors(uuid):
                 await self._client.stop_notify(uuid)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     import serial
 
+    from zhenbao.drivers.links.tap import Tap
+
 _FULL_BYTES = 1 << 20
 """Above this the port is no longer read: a reader that stopped must not fill the memory (it holds 80 s of ECG)."""
 _CHUNK_BYTES = 4096
@@ -59,8 +61,11 @@ def list_ports() -> list[Port]:
 
 
 @asynccontextmanager
-async def open_serial(path: str, baudrate: int = 115200) -> AsyncIterator[SerialLink]:
+async def open_serial(path: str, baudrate: int = 115200, *, tap: Tap | None = None) -> AsyncIterator[SerialLink]:
     """Open a port for this process alone, raw, 8N1; closed on leaving.
+
+    Args:
+        tap: is told of everything that passes.
 
     Raises:
         DeviceError: ``serial-absent``, ``serial-denied``, ``serial-busy`` (another program has it), each with ``port``.
@@ -71,7 +76,7 @@ async def open_serial(path: str, baudrate: int = 115200) -> AsyncIterator[Serial
         port = serial.Serial(path, baudrate, timeout=0, write_timeout=_WRITE_S, exclusive=True)
     except (OSError, ValueError) as error:  # SerialException is an OSError
         raise DeviceError(_CODES.get(_errno(error), "serial-absent"), port=path) from error
-    link = SerialLink(port)
+    link = SerialLink(port, tap)
     try:
         yield link
     finally:
@@ -91,8 +96,9 @@ def _errno(error: BaseException) -> int:
 class SerialLink:
     """An open port. Made by ``open_serial``. One reader at a time."""
 
-    def __init__(self, port: serial.Serial) -> None:
+    def __init__(self, port: serial.Serial, tap: Tap | None = None) -> None:
         self._port = port
+        self._tap: Tap = tap or (lambda *_: None)
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
         self._arrived = asyncio.Event()
@@ -116,6 +122,7 @@ class SerialLink:
         if self._received:
             data = bytes(self._received)
             self._received.clear()
+            self._tap("in", "", data)
             if not self._lost:
                 self._watch()
             return data
@@ -129,6 +136,7 @@ class SerialLink:
         """
         if self._lost:
             raise DeviceError("serial-lost", port=self._port.port)
+        self._tap("out", "", data)
         try:
             await asyncio.to_thread(self._port.write, data)
         except (OSError, TypeError) as error:  # pyserial: TypeError when the port was closed meanwhile
