@@ -1,0 +1,162 @@
+"""Any bytes to any decoder: a value or an error that says what is wrong, for as long as one likes.
+
+    .venv/bin/python tests/fuzz/decoders.py [--minutes 10] [--seed N] [NAME ...]
+
+Bytes are drawn by hypothesis: at random, and from the vectors of other projects with bytes changed, cut, repeated and
+put in. Whatever else a decoder raises is printed with the shortest bytes that do it, and the program ends with 1.
+A script, not a test; ``make fuzz`` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+import traceback
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from zhenbao.drivers.bp import codec as bp
+from zhenbao.drivers.frontend.frame import Decoder, Frame
+from zhenbao.drivers.frontend.messages import decode as front_end_message
+from zhenbao.drivers.frontend.settings import decode_block
+from zhenbao.drivers.gatt_time import decode_current_time, decode_date_time
+from zhenbao.drivers.glucose import codec as glucose
+from zhenbao.drivers.glucose.context import decode_context
+from zhenbao.drivers.glucose.racp import decode_response
+from zhenbao.formats.flow_table import read_flow_table
+from zhenbao.formats.gdt import read_gdt
+from zhenbao.formats.ndd_xml import read_ndd
+from zhenbao.formats.read_summary import read_summaries
+from zhenbao.formats.spirometry_csv import read_spirometry_csv
+from zhenbao.formats.spirometry_export import read_spirometry_export
+from zhenbao.formats.xeek_json import read_xeek
+from zhenbao.model.errors import FrameError, ZhenbaoError
+from zhenbao.sync.envelope import decode as envelope
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+EXPECTED = (FrameError, ZhenbaoError)
+ROUND = 500
+"""Examples of a decoder before the next has its turn."""
+
+
+def front_end(data: bytes) -> object:
+    """A byte stream, and the same bytes as the payload of a frame whose sum is right."""
+    frames = [*Decoder().feed(data), Frame(data[0] if data else 0, 0, 0, data[1:])]
+    return [front_end_message(frame) for frame in frames]
+
+
+def summed(data: bytes) -> object:
+    """A message whose sum is right, whatever it holds."""
+    return envelope(data + b"\x1a" + zlib.crc32(data).to_bytes(4, "big"))
+
+
+DECODERS: dict[str, Callable[[bytes], object]] = {
+    "blood pressure": bp.decode,
+    "cuff pressure": bp.decode_cuff_pressure,
+    "glucose": glucose.decode_measurement,
+    "glucose feature": glucose.decode_feature,
+    "glucose context": decode_context,
+    "record access": decode_response,
+    "date and time": decode_date_time,
+    "current time": decode_current_time,
+    "front-end": front_end,
+    "front-end settings": decode_block,
+    "envelope": envelope,
+    "envelope with its sum": summed,
+    "summaries": read_summaries,
+    "Xeek": read_xeek,
+    "ndd": read_ndd,
+    "GDT": read_gdt,
+    "table of blows": lambda data: read_spirometry_csv(data, columns="time_s,flow_l_s"),
+    "export of blows": read_spirometry_export,
+    "table of strokes": read_flow_table,
+}
+
+
+def known_bytes() -> list[bytes]:
+    """Frames and files of other projects."""
+    found = [file.read_bytes()[:4000] for file in VECTORS.iterdir() if file.suffix in (".json", ".xml", ".csv")]
+    for file in VECTORS.glob("*.toml"):
+        for text in re.findall(r'"((?:[0-9a-fA-F]{2}[ ]?){2,})"', file.read_text("utf-8")):
+            found.append(bytes.fromhex(text))
+    return found
+
+
+def bytes_like(known: list[bytes]) -> st.SearchStrategy[bytes]:
+    """Random bytes, and known ones that something has happened to."""
+
+    @st.composite
+    def changed(draw: st.DrawFn) -> bytes:
+        data = bytearray(draw(st.sampled_from(known)))
+        for _ in range(draw(st.integers(1, 4))):
+            at = draw(st.integers(0, len(data)))
+            what = draw(st.sampled_from(("put", "cut", "change", "twice")))
+            if what == "put":
+                data[at:at] = draw(st.binary(min_size=1, max_size=8))
+            elif what == "cut":
+                del data[at : at + draw(st.integers(1, 8))]
+            elif what == "twice":
+                data[at:at] = data[max(0, at - 16) : at]
+            elif at < len(data):
+                data[at] = draw(st.integers(0, 255))
+        return bytes(data)
+
+    return st.one_of(st.binary(max_size=256), changed())
+
+
+def one_round(decode: Callable[[bytes], object], source: st.SearchStrategy[bytes], number: int) -> None:
+    """Some hundred examples, other ones each time; raises what the decoder must not."""
+
+    @seed(number)
+    @settings(
+        max_examples=ROUND,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(source)
+    def run(data: bytes) -> None:
+        try:
+            decode(data)
+        except EXPECTED:
+            return
+
+    run()
+
+
+def main() -> int:
+    """Round after round until the time is over."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(DECODERS))
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(DECODERS):
+        parser.error(f"no decoder {', '.join(sorted(unknown))}; there are {', '.join(DECODERS)}")
+    source = bytes_like(known_bytes())
+    stop, rounds, failed = time.monotonic() + 60 * chosen.minutes, 0, set[str]()
+    while time.monotonic() < stop:
+        for name in chosen.names:
+            if name in failed:
+                continue
+            try:
+                one_round(DECODERS[name], source, chosen.seed + rounds)
+            except Exception:
+                failed.add(name)
+                print(f"{name}:\n{traceback.format_exc()}", flush=True)
+        rounds += 1
+        if sys.stdout.isatty():
+            print(f"\r{rounds} rounds, {len(failed)} failed", end="", flush=True)
+    print(f"{len(chosen.names)} decoders, {rounds * ROUND} examples each, seed {chosen.seed}: {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
