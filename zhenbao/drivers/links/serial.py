@@ -59,8 +59,11 @@ def list_ports() -> list[Port]:
 
 
 @asynccontextmanager
-async def open_serial(path: str, baudrate: int = 115200) -> AsyncIterator[SerialLink]:
-    """Open a port for this process alone, raw, 8N1; closed on leaving.
+async def open_serial(path: str, baudrate: int = 115200, parity: str = "N") -> AsyncIterator[SerialLink]:
+    """Open a port for this process alone, raw, 8 data bits, one stop bit; closed on leaving.
+
+    Args:
+        parity: ``N`` none, ``O`` odd, ``E`` even.
 
     Raises:
         DeviceError: ``serial-absent``, ``serial-denied``, ``serial-busy`` (another program has it), each with ``port``.
@@ -68,7 +71,7 @@ async def open_serial(path: str, baudrate: int = 115200) -> AsyncIterator[Serial
     import serial
 
     try:
-        port = serial.Serial(path, baudrate, timeout=0, write_timeout=_WRITE_S, exclusive=True)
+        port = serial.Serial(path, baudrate, parity=parity, timeout=0, write_timeout=_WRITE_S, exclusive=True)
     except (OSError, ValueError) as error:  # SerialException is an OSError
         raise DeviceError(_CODES.get(_errno(error), "serial-absent"), port=path) from error
     link = SerialLink(port)
