@@ -96,7 +96,7 @@ async def _result(kit: Kit, source: Source) -> Oximetry:
     """The first message that is a result."""
     stream: list[Moment] = []
     held: list[float] = []
-    told: set[str] = set()
+    told: set[tuple[str, Quantity | None]] = set()
     second_s = kit.clock.wait_s(1.0)
     try:
         async with asyncio.timeout(kit.clock.wait_s(protocol("spo2")["patience_s"])):
@@ -138,11 +138,11 @@ def _is_live(kit: Kit, source: Source, message: Oximetry, held: list[float]) -> 
     return True
 
 
-def _refuse(kit: Kit, message: Oximetry, reason: str, told: set[str]) -> None:
-    """Set a finished result aside, and say so; one without a name of its own only once for each reason."""
-    if message.device_key is None and reason in told:
+def _refuse(kit: Kit, message: Oximetry, reason: str, told: set[tuple[str, Quantity | None]]) -> None:
+    """Set a finished result aside, and say so; a stream that repeats it without a name of its own does so once."""
+    if message.device_key is None and (reason, message.spo2) in told:
         return
-    told.add(reason)
+    told.add((reason, message.spo2))
     if _set_aside(kit, message, reason):
         kit.screen.say("agent.spo2_refused", reason=kit.screen.words(f"quarantine.{reason}"))
         kit.screen.event("set-aside", code="spo2", reason=reason)
