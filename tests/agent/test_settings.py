@@ -12,6 +12,7 @@ from zhenbao.model.errors import InputError
 def test_settings_come_back_as_saved(tmp_path: Path) -> None:
     settings = KitSettings("kit-0007", '东湾村 "一"\\', "hub.example", 8883, hub_phone="0994-0000000")
     settings = replace(settings, spirometry_equation="gli2012", spirometry_group="NEAsia")
+    settings = replace(settings, altitude_m=2600, oximeter_port="/dev/ttyUSB0")
     save_settings(tmp_path, settings)
     assert load_settings(tmp_path) == settings
 
@@ -23,6 +24,9 @@ def test_settings_come_back_as_saved(tmp_path: Path) -> None:
         ('kit_id = "kit-1"\nhub_port = "1883"', "settings-type", "int"),
         ('kit_id = "kit/1"', "settings-kit-id", None),
         ('village = "x"', "settings-kit-id", None),
+        ('kit_id = "kit-1"\naltitude_m = 4501', "altitude-range", "4500"),
+        ('kit_id = "kit-1"\naltitude_m = -201', "altitude-range", "-201"),
+        ('kit_id = "kit-1"\naltitude_m = "2600"', "settings-type", "int"),
         ("kit_id = ", "settings-syntax", None),
         ('kit_id = "kit-1"\nspirometry_equation = "gli2021"', "reference-equation", "gli2012, gli2022, jian2017"),
         ('kit_id = "kit-1"\nspirometry_group = "NEAsia"', "settings-group-alone", None),
@@ -55,3 +59,10 @@ def test_where_the_county_has_not_chosen_an_equation_none_is_written_down(tmp_pa
 def test_a_kit_that_was_never_set_up_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="settings-missing"):
         load_settings(tmp_path)
+
+
+def test_an_altitude_that_nobody_gave_is_none_and_sea_level_is_a_height(tmp_path: Path) -> None:
+    save_settings(tmp_path, KitSettings("kit-0007"))
+    assert load_settings(tmp_path).altitude_m is None
+    save_settings(tmp_path, KitSettings("kit-0007", altitude_m=0))
+    assert load_settings(tmp_path).altitude_m == 0

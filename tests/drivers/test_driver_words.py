@@ -10,6 +10,7 @@ from zhenbao.drivers.bp.codec import decode
 from zhenbao.drivers.frontend.messages import EndReason
 from zhenbao.drivers.glucose.codec import STATUS_BITS
 from zhenbao.drivers.links.serial import _CODES
+from zhenbao.drivers.oximeter.reading import REASONS, TOLD
 from zhenbao.words import LANGUAGES, Words, catalogue
 
 FOLDER = Path(zhenbao.drivers.__file__).parent
@@ -54,5 +55,7 @@ def test_every_status_and_reason_has_words(language: str) -> None:
     reasons = {s for s in STATUS_BITS if s not in ("battery-low", "too-high", "too-low")}
     reasons |= {"control-solution", "not-blood", "no-concentration", "high-without-limit", "low-without-limit"}
     assert all(f"cuff_status.{status}" in words for status in every)
+    reasons |= {*REASONS, "measurement-ongoing", "no-saturation", "no-pulse", "out-of-range"}
     assert all(f"quarantine.{reason}" in words for reason in reasons)
+    assert all(f"note.oximeter:{status}" in words for status in TOLD)
     assert all(f"end_reason.{reason.name.lower().replace('_', '-')}" in words for reason in EndReason)

@@ -247,6 +247,26 @@ def glucose(
         asyncio.run(measure_glucose(kit, visit, meal=meal))
 
 
+@measure_app.command("spo2", help=_words("observation.spo2"))
+def spo2(
+    context: typer.Context,
+    confirm: Confirm = None,
+    oxygen: Annotated[str, typer.Option("--oxygen", help=_words("cli.oxygen"))] = "unknown",
+    dyspnoea: Annotated[str, typer.Option("--dyspnoea", help=_words("cli.dyspnoea"))] = "unknown",
+    cyanosis: Annotated[str, typer.Option("--cyanosis", help=_words("cli.cyanosis"))] = "unknown",
+    consciousness: Annotated[
+        str, typer.Option("--altered-consciousness", help=_words("cli.altered_consciousness"))
+    ] = "unknown",
+) -> None:
+    import asyncio
+
+    from zhenbao.agent.measure.spo2 import QUESTIONS, measure_spo2
+
+    said = dict(zip(QUESTIONS, (oxygen, dyspnoea, cyanosis, consciousness), strict=True))
+    with _measuring(context, confirm) as (kit, visit):
+        asyncio.run(measure_spo2(kit, visit, said=said))
+
+
 @measure_app.command("ecg", help=_words("observation.ecg"))
 def ecg(context: typer.Context, confirm: Confirm = None) -> None:
     import asyncio

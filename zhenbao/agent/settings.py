@@ -6,6 +6,7 @@ One TOML file, ``kit.toml``, in the kit's folder; free of patient data.
 import os
 import re
 import tomllib
+import typing
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +15,8 @@ from zhenbao.model.errors import InputError
 from zhenbao.model.spirometry import EQUATIONS, FLOW_EQUATIONS, GLI2012_GROUPS
 
 FILE = "kit.toml"
+_LOWEST_M, _HIGHEST_M = -200, 4500
+"""From the Turpan basin to the top of the highest band that has a reference (rule OX08)."""
 _KIT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -29,6 +32,10 @@ class KitSettings:
     """Empty: the tablet's own Bluetooth. Otherwise an HCI address (``hci:tcp-client:127.0.0.1:9001``)."""
     front_end_port: str = ""
     """Serial port of the sensor front-end, best as ``/dev/serial/by-id/...``."""
+    oximeter_port: str = ""
+    """Serial port of a serial pulse oximeter; empty: the oximeter is a Bluetooth one."""
+    altitude_m: int | None = None
+    """Height of the village above the sea; None: nobody has said, and saturation is judged as below 1500 m."""
     emergency_phone: str = "120"
     hub_phone: str = ""
     chest_pain_phone: str = ""
@@ -63,13 +70,14 @@ def load_settings(home: Path) -> KitSettings:
         raise InputError("settings-missing", path=path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError("settings-syntax", path=path, reason=error) from None
-    known = {field.name: field.type for field in fields(KitSettings)}
+    known = {field.name: (typing.get_args(field.type) or (field.type,))[0] for field in fields(KitSettings)}
     for key, value in table.items():
         if key not in known:
             raise InputError("settings-key", key=key, nearest=(get_close_matches(key, known, 1) or ["?"])[0])
         if type(value) is not known[key]:
             raise InputError("settings-type", key=key, expected=getattr(known[key], "__name__", known[key]))
     check_kit_id(table.get("kit_id", ""))
+    check_altitude(table.get("altitude_m"))
     check_spirometry(
         table.get("spirometry_equation", ""), table.get("spirometry_group", ""), table.get("spirometry_flows", "")
     )
@@ -94,6 +102,16 @@ def check_spirometry(equation: str, group: str, flows: str) -> None:
         raise InputError("reference-ethnicity", known=", ".join(GLI2012_GROUPS))
 
 
+def check_altitude(altitude_m: int | None) -> None:
+    """Whether saturation can be judged at this height; None is "not known".
+
+    Raises:
+        InputError: ``altitude-range``.
+    """
+    if altitude_m is not None and not _LOWEST_M <= altitude_m <= _HIGHEST_M:
+        raise InputError("altitude-range", altitude=altitude_m, lowest=_LOWEST_M, highest=_HIGHEST_M)
+
+
 def check_kit_id(kit_id: str) -> str:
     """The id as given, if it is one.
 
@@ -108,7 +126,7 @@ def check_kit_id(kit_id: str) -> str:
 def save_settings(home: Path, settings: KitSettings) -> None:
     """Write ``kit.toml`` whole or not at all."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lines = [f"{key} = {_toml(value)}\n" for key, value in asdict(settings).items()]
+    lines = [f"{key} = {_toml(value)}\n" for key, value in asdict(settings).items() if value is not None]
     draft = home / f".{FILE}.new"
     with draft.open("w", encoding="utf-8") as file:
         file.writelines(lines)

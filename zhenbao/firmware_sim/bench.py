@@ -1,4 +1,4 @@
-"""All simulated devices of one kit on a bench: cuff, glucose meter and front-end, in threads of their own."""
+"""All simulated devices of one kit on a bench: cuff, glucose meter, oximeter and front-end, in threads of their own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from zhenbao.firmware_sim.cuff import BloodPressureMeter, Reading
 from zhenbao.firmware_sim.front_end import FrontEnd
 from zhenbao.firmware_sim.glucose_meter import GlucoseMeter
 from zhenbao.firmware_sim.layouts import Meal
+from zhenbao.firmware_sim.oximeter import Finger, NoninOximeter, PulseOximeter
+from zhenbao.firmware_sim.serial_oximeter import SerialOximeter
 from zhenbao.firmware_sim.waveforms.ecg import EcgModel
 from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
 
@@ -35,6 +37,8 @@ class Bench:
         speed: of the devices that are made here.
         hci_port: TCP port of the Bluetooth controller; 0 takes a free one.
         serial_link: symbolic link to the front-end's serial port, where it is made here.
+        oximeter: a Bluetooth oximeter; a healthy one with the Pulse Oximeter Service where None.
+        serial_oximeter: a second oximeter on a serial port of its own; none where None.
     """
 
     def __init__(
@@ -46,13 +50,17 @@ class Bench:
         speed: float = 1.0,
         hci_port: int = 0,
         serial_link: Path | None = None,
+        oximeter: PulseOximeter | NoninOximeter | None = None,
+        serial_oximeter: SerialOximeter | None = None,
     ) -> None:
         self.cuff = cuff or BloodPressureMeter(speed=speed)
         self.meter = meter or GlucoseMeter()
         self.front_end = front_end or FrontEnd(
             EcgModel().render(_TEN_MINUTES_S), demo_blows(), speed=speed, link=serial_link
         )
-        self.air = SimulatedAir([self.cuff, self.meter], port=hci_port)
+        self.oximeter = oximeter or PulseOximeter(speed=speed)
+        self.serial_oximeter = serial_oximeter
+        self.air = SimulatedAir([self.cuff, self.meter, self.oximeter], port=hci_port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-air", daemon=True)
 
@@ -70,11 +78,15 @@ class Bench:
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self.air.__aenter__(), self._loop).result()
         self.front_end.start()
+        if self.serial_oximeter is not None:
+            self.serial_oximeter.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self.serial_oximeter is not None:
+            self.serial_oximeter.__exit__(kind, error, traceback)
         self.front_end.__exit__(kind, error, traceback)
         asyncio.run_coroutine_threadsafe(self.air.__aexit__(kind, error, traceback), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -101,10 +113,16 @@ class Bench:
         """A drop of blood on a strip."""
         return self.call(lambda: self.meter.test_blood(mmol_l, meal))
 
+    def put_in(self, finger: Finger | None) -> None:
+        """A finger goes into the oximeters, or comes out (None)."""
+        if self.serial_oximeter is not None:
+            self.serial_oximeter.finger = finger
+        self.call(self.oximeter.take_out if finger is None else lambda: self.oximeter.put_in(finger))
+
     def pairing_mode(self, on: bool) -> None:
-        """The technician holds, or lets go, the pairing button of both meters."""
+        """The technician holds, or lets go, the pairing buttons of the Bluetooth devices."""
 
         def switch() -> None:
-            self.cuff.pairing_mode = self.meter.pairing_mode = on
+            self.cuff.pairing_mode = self.meter.pairing_mode = self.oximeter.pairing_mode = on
 
         self.call(switch)

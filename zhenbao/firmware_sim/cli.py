@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zhenbao.model.errors import ZhenbaoError
+from zhenbao.model.errors import InputError, ZhenbaoError
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WORDS = Words(os.environ.get("ZHENBAO_LANG", ""))
 DEMO_ECG_S = 600.0
+OXIMETERS = ("plx", "nonin", "cms50d-plus")
 
 app = typer.Typer(help=WORDS("sim.help"), no_args_is_help=True, rich_markup_mode=None)
 
@@ -33,6 +34,7 @@ def devices(
     hci_port: Annotated[int, typer.Option(min=0, max=65535, help=WORDS("sim.option.hci_port"))] = 0,
     link: Link = None,
     pairing: Annotated[bool, typer.Option("--pairing", help=WORDS("sim.option.pairing"))] = False,
+    oximeter: Annotated[str, typer.Option("--oximeter", help=WORDS("sim.option.oximeter"))] = "plx",
     as_json: Json = False,
 ) -> None:
     """All devices of a kit; runs until Ctrl-C and takes the devices' buttons on standard input."""
@@ -40,15 +42,24 @@ def devices(
 
     from zhenbao.firmware_sim.bench import Bench
     from zhenbao.firmware_sim.front_end import FrontEnd
+    from zhenbao.firmware_sim.oximeter import NoninOximeter
+    from zhenbao.firmware_sim.serial_oximeter import SerialOximeter
     from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
 
+    if oximeter not in OXIMETERS:
+        raise InputError("choice", value=oximeter, choices=", ".join(OXIMETERS))
+    nonin = NoninOximeter(speed=speed) if oximeter == "nonin" else None
+    serial_oximeter = SerialOximeter(speed=speed) if oximeter == "cms50d-plus" else None
     front_end = FrontEnd(_source(ecg), demo_blows(), speed=speed, link=link)
     # bumble warns of every refused pairing and every link that drops: all part of the play here.
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
-    with Bench(front_end=front_end, speed=speed, hci_port=hci_port) as bench:
+    with Bench(
+        front_end=front_end, speed=speed, hci_port=hci_port, oximeter=nonin, serial_oximeter=serial_oximeter
+    ) as bench:
         if pairing:
             bench.pairing_mode(True)
-        _announce(as_json, hci=bench.hci, serial=bench.serial_port)
+        more = {} if serial_oximeter is None else {"oximeter": serial_oximeter.port}
+        _announce(as_json, hci=bench.hci, serial=bench.serial_port, **more)
         _until_interrupted(bench)
 
 
@@ -113,6 +124,7 @@ def _until_interrupted(bench: Bench | None) -> None:
 def _press(bench: Bench, line: str) -> None:
     from zhenbao.firmware_sim import console
     from zhenbao.firmware_sim.cuff import Reading
+    from zhenbao.firmware_sim.oximeter import Finger
     from zhenbao.firmware_sim.waveforms.ecg import EcgModel, inferior_elevation, third_degree_block
     from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
     from zhenbao.firmware_sim.waveforms.syringe import SyringeStrokes
@@ -127,6 +139,8 @@ def _press(bench: Bench, line: str) -> None:
             bench.press_start(Reading(cuff.systolic, cuff.diastolic, cuff.mean, cuff.pulse, bench.meter.now()))
         case console.DropOfBlood(mmol_l=mmol_l):
             bench.test_blood(mmol_l)
+        case console.PutFinger(saturation=saturation, pulse=pulse):
+            bench.put_in(None if saturation is None else Finger(saturation, pulse))
         case console.Pairing(on=on):
             bench.pairing_mode(on)
         case console.PutElectrodes(kind=kind):

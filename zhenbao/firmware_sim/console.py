@@ -29,8 +29,16 @@ class DropOfBlood:
 
 
 @dataclass(frozen=True, slots=True)
+class PutFinger:
+    """``spo2 96 [72]``: a finger goes into the oximeter; ``finger out`` (None): it comes out."""
+
+    saturation: int | None
+    pulse: int = 72
+
+
+@dataclass(frozen=True, slots=True)
 class Pairing:
-    """``pair on`` or ``pair off``: the pairing button of both meters."""
+    """``pair on`` or ``pair off``: the pairing buttons of the Bluetooth devices."""
 
     on: bool
 
@@ -54,7 +62,7 @@ class SyringeAtSensor:
     gain: float = 1.0
 
 
-Button = PressCuff | DropOfBlood | Pairing | PutElectrodes | NextPatientBlows | SyringeAtSensor
+Button = PressCuff | DropOfBlood | PutFinger | Pairing | PutElectrodes | NextPatientBlows | SyringeAtSensor
 ECG_KINDS = ("sinus", "block", "af", "st")
 
 
@@ -74,6 +82,12 @@ def parse(line: str) -> Button | None:
                 return _plausible(PressCuff(int(systolic), int(diastolic), int(pulse)))
             case ["glu", value] if 0 < float(value) <= 60:
                 return DropOfBlood(float(value))
+            case ["spo2", value] if 0 < int(value) <= 100:
+                return PutFinger(int(value))
+            case ["spo2", value, pulse] if 0 < int(value) <= 100 and 0 < int(pulse) <= 250:
+                return PutFinger(int(value), int(pulse))
+            case ["finger", "out"]:
+                return PutFinger(None)
             case ["pair", ("on" | "off") as state]:
                 return Pairing(state == "on")
             case ["ecg", kind] if kind in ECG_KINDS:

@@ -56,11 +56,11 @@ class Peripheral(ABC):
     Args:
         name: as advertised.
         address: static random Bluetooth address.
-        service: 16-bit UUID that is advertised.
+        service: UUID that is advertised: a number of the Bluetooth SIG, or the text of a maker's own.
         identity: maker, model, serial and firmware.
     """
 
-    def __init__(self, name: str, address: str, service: int, identity: Identity) -> None:
+    def __init__(self, name: str, address: str, service: int | str, identity: Identity) -> None:
         self.name = name
         self.address = address
         self.identity = identity
@@ -135,7 +135,7 @@ class Peripheral(ABC):
             core.AdvertisingData(
                 [
                     data_types.Flags(flags.LE_GENERAL_DISCOVERABLE_MODE | flags.BR_EDR_NOT_SUPPORTED),
-                    data_types.CompleteListOf16BitServiceUUIDs([core.UUID.from_16_bits(self._service)]),
+                    _service_list(self._service),
                     data_types.CompleteLocalName(self.name),
                 ]
             )
@@ -171,7 +171,7 @@ class Peripheral(ABC):
         await asyncio.gather(gone, leaving, return_exceptions=True)
 
     def secure_characteristic(
-        self, uuid: int, properties: gatt.Characteristic.Properties, value: object = b""
+        self, uuid: int | str, properties: gatt.Characteristic.Properties, value: object = b""
     ) -> gatt.Characteristic[bytes]:
         """A characteristic whose value and CCCD need an encrypted link."""
         permissions = PERMIT(0)
@@ -185,7 +185,7 @@ class Peripheral(ABC):
                 PERMIT.READABLE | PERMIT.WRITEABLE | PERMIT.READ_REQUIRES_ENCRYPTION | PERMIT.WRITE_REQUIRES_ENCRYPTION
             )
             descriptors.append(gatt.Descriptor(gatt.GATT_CLIENT_CHARACTERISTIC_CONFIGURATION_DESCRIPTOR, both))
-        made = gatt.Characteristic(core.UUID.from_16_bits(uuid), properties, permissions, value, descriptors)
+        made = gatt.Characteristic(uuid_of(uuid), properties, permissions, value, descriptors)
         for descriptor in descriptors:
             descriptor.value = self._device.gatt_server.make_descriptor_value(made)
         return made
@@ -306,3 +306,14 @@ class Peripheral(ABC):
                 for uuid, text in texts.items()
             ],
         )
+
+
+def uuid_of(uuid: int | str) -> core.UUID:
+    """A UUID of the Bluetooth SIG by its number, or a maker's own by its text."""
+    return core.UUID.from_16_bits(uuid) if isinstance(uuid, int) else core.UUID(uuid)
+
+
+def _service_list(service: int | str) -> Any:
+    if isinstance(service, int):
+        return data_types.CompleteListOf16BitServiceUUIDs([uuid_of(service)])
+    return data_types.CompleteListOf128BitServiceUUIDs([uuid_of(service)])

@@ -37,7 +37,7 @@ class Observation:
     encounter_id: UUID
     kit_id: str
     code: str
-    """``bp``, ``glucose``, ``ecg`` or ``spirometry``: a key of the code table."""
+    """``bp``, ``glucose``, ``spo2``, ``ecg`` or ``spirometry``: a key of the code table."""
     status: Status
     effective_ms: int
     device: Device

@@ -24,6 +24,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Wait for ``seconds`` of this clock's time."""
 
+    def wait_s(self, seconds: float) -> float:
+        """How long a wait for ``seconds`` of this clock's time really lasts."""
+
 
 class SystemClock:
     """The machine's clock. ``factor`` > 1 shortens waits, for rehearsals; it never alters timestamps."""
@@ -38,7 +41,10 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds / self.factor)
+        time.sleep(self.wait_s(seconds))
+
+    def wait_s(self, seconds: float) -> float:
+        return seconds / self.factor
 
 
 def local_time(unix_ms: int) -> datetime:

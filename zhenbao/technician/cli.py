@@ -79,15 +79,26 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
     from zhenbao.drivers.bp.driver import BloodPressureCuff
     from zhenbao.drivers.glucose.driver import GlucoseMeter
     from zhenbao.drivers.links.ble import open_radio
+    from zhenbao.drivers.oximeter.driver import NoninOximeter, PulseOximeter
 
-    drivers: dict[str, type[BloodPressureCuff | GlucoseMeter]] = {"bp": BloodPressureCuff, "glucose": GlucoseMeter}
+    # What each kind may advertise, and what pairing touches.
+    drivers: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        "bp": ((BloodPressureCuff.service,), (BloodPressureCuff.protected,)),
+        "glucose": ((GlucoseMeter.service,), (GlucoseMeter.protected,)),
+        "spo2": (
+            (NoninOximeter.service, PulseOximeter.service),
+            (*NoninOximeter.protected, *PulseOximeter.protected),
+        ),
+    }
     if device not in drivers:
         raise InputError("choice", value=device, choices=", ".join(drivers))
-    driver = drivers[device]
+    services, protected = drivers[device]
     async with open_radio(address, keys) as radio:
+        if device == "spo2":
+            typer.echo(_words("tech.nonin_pairing"))
         typer.echo(_words("tech.searching"))
-        found = await radio.find(driver.service, timeout_s=seconds)
-        await radio.pair(found, driver.protected)
+        found = await radio.find(*services, timeout_s=seconds)
+        await radio.pair(found, *protected)
         typer.echo(_words("tech.paired", name=found.name or found.address))
 
 
@@ -151,6 +162,8 @@ def setup(
     village: Annotated[str, typer.Option("--village", help=_words("tech.help.village"))] = "",
     bluetooth: Annotated[str, typer.Option("--bluetooth", help=_words("tech.help.bluetooth"))] = "",
     front_end: Annotated[str, typer.Option("--front-end", help=_words("tech.help.front_end"))] = "",
+    oximeter: Annotated[str, typer.Option("--oximeter", help=_words("tech.help.oximeter"))] = "",
+    altitude: Annotated[int | None, typer.Option("--altitude", help=_words("tech.help.altitude"))] = None,
     hub_phone: Annotated[str, typer.Option("--hub-phone", help=_words("tech.help.hub_phone"))] = "",
     chest_pain_phone: Annotated[
         str, typer.Option("--chest-pain-phone", help=_words("tech.help.chest_pain_phone"))
@@ -165,12 +178,21 @@ def setup(
         str, typer.Option("--spirometry-group", help=_words("tech.help.spirometry_group"))
     ] = "",
 ) -> None:
-    from zhenbao.agent.settings import FILE, KitSettings, check_kit_id, check_spirometry, kit_home, save_settings
+    from zhenbao.agent.settings import (
+        FILE,
+        KitSettings,
+        check_altitude,
+        check_kit_id,
+        check_spirometry,
+        kit_home,
+        save_settings,
+    )
 
     host, colon, port = hub.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise InputError("hub-address", address=hub[:80])
     check_spirometry(spirometry_equation, spirometry_group, spirometry_flows)
+    check_altitude(altitude)
     home = kit_home(_home(context))
     settings = KitSettings(
         check_kit_id(kit_id),
@@ -179,6 +201,8 @@ def setup(
         int(port),
         bluetooth,
         front_end,
+        oximeter,
+        altitude,
         hub_phone=hub_phone,
         chest_pain_phone=chest_pain_phone,
         spirometry_equation=spirometry_equation,
@@ -187,6 +211,8 @@ def setup(
     )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
+    if altitude is None:
+        typer.echo(_words("tech.altitude_not_given"))
     if not spirometry_equation:
         typer.echo(_words("tech.equation_not_chosen"))
     elif spirometry_equation == "gli2012" and not spirometry_group:

@@ -72,12 +72,12 @@ class Radio:
         self._host = host
 
     async def find(
-        self, service: str, *, timeout_s: float, name: str | None = None, address: str | None = None
+        self, *services: str, timeout_s: float, name: str | None = None, address: str | None = None
     ) -> Found:
         """Wait until a device advertises.
 
         Args:
-            service: 128-bit UUID of the service it must advertise.
+            services: 128-bit UUIDs; it must advertise one of them.
             name: only a device of this name.
             address: only this device; then the service is not asked for, as some bonded devices do not advertise it.
 
@@ -95,7 +95,8 @@ class Radio:
                     wanted = (
                         device.address.lower() == address.lower()
                         if address is not None
-                        else service in data.service_uuids and name in (None, data.local_name, device.name)
+                        else not set(services).isdisjoint(data.service_uuids)
+                        and name in (None, data.local_name, device.name)
                     )
                     if wanted:
                         label = data.local_name or device.name or ""
@@ -176,14 +177,15 @@ class Radio:
             except (BleakError, TimeoutError, OSError, EOFError):
                 link.disconnected()
 
-    async def pair(self, found: Found, protected: str, *, passkey: Passkey | None = None) -> None:
+    async def pair(self, found: Found, *protected: str, passkey: Passkey | None = None) -> None:
         """Make a bond, as a technician. The device must be in its pairing mode.
 
         Touching a protected characteristic makes the device ask for security, and that starts the pairing. It is
         touched by clearing its subscription: so no stored result is sent to the technician, and none is lost.
 
         Args:
-            protected: 128-bit UUID of a characteristic that notifies or indicates (a driver's ``protected``).
+            protected: 128-bit UUIDs of characteristics that notify or indicate (a driver's ``protected``); the first
+                that the device has is touched.
             passkey: asks the technician for the digits that the device shows (HCI address; the operating system asks
                 through its own agent).
 
@@ -195,7 +197,7 @@ class Radio:
         try:
             async with self.connect(found, may_pair=True) as link:
                 if self._host is not None:
-                    await link.unsubscribe(protected)
+                    await link.unsubscribe(next(filter(link.has, protected), protected[0]))
                 await link.secure()
         except DeviceError as error:
             if error.code in ("not-paired", "link-lost"):

@@ -61,10 +61,13 @@ def list_ports() -> list[Port]:
 
 
 @asynccontextmanager
-async def open_serial(path: str, baudrate: int = 115200, *, tap: Tap | None = None) -> AsyncIterator[SerialLink]:
-    """Open a port for this process alone, raw, 8N1; closed on leaving.
+async def open_serial(
+    path: str, baudrate: int = 115200, parity: str = "N", *, tap: Tap | None = None
+) -> AsyncIterator[SerialLink]:
+    """Open a port for this process alone, raw, 8 data bits, one stop bit; closed on leaving.
 
     Args:
+        parity: ``N`` none, ``O`` odd, ``E`` even.
         tap: is told of everything that passes.
 
     Raises:
@@ -73,7 +76,7 @@ async def open_serial(path: str, baudrate: int = 115200, *, tap: Tap | None = No
     import serial
 
     try:
-        port = serial.Serial(path, baudrate, timeout=0, write_timeout=_WRITE_S, exclusive=True)
+        port = serial.Serial(path, baudrate, parity=parity, timeout=0, write_timeout=_WRITE_S, exclusive=True)
     except (OSError, ValueError) as error:  # SerialException is an OSError
         raise DeviceError(_CODES.get(_errno(error), "serial-absent"), port=path) from error
     link = SerialLink(port, tap)

@@ -249,6 +249,7 @@ class Presenter:
 _MAIN = {
     "bp": ("bp_systolic", "bp_diastolic"),
     "glucose": ("glucose_capillary",),
+    "spo2": ("spo2", "pulse_rate_oximeter"),
     "ecg": ("heart_rate_ecg",),
     "spirometry": ("fev1", "fvc"),
 }
