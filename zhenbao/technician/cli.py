@@ -77,18 +77,29 @@ def pair(
 
 async def _pair(device: str, address: str | None, keys: Path, seconds: float) -> None:
     from zhenbao.drivers.bp.driver import BloodPressureCuff
+    from zhenbao.drivers.gatt_information import device_information
     from zhenbao.drivers.glucose.driver import GlucoseMeter
     from zhenbao.drivers.links.ble import open_radio
+    from zhenbao.drivers.links.gatt import GattLink
+    from zhenbao.drivers.quirks import cuff_quirk
 
     drivers: dict[str, type[BloodPressureCuff | GlucoseMeter]] = {"bp": BloodPressureCuff, "glucose": GlucoseMeter}
     if device not in drivers:
         raise InputError("choice", value=device, choices=", ".join(drivers))
     driver = drivers[device]
+    notes: list[str] = []
+
+    async def learn(link: GattLink) -> None:
+        if device == "bp":
+            notes.extend(cuff_quirk(await device_information(link, driver.name)).notes)
+
     async with open_radio(address, keys) as radio:
         typer.echo(_words("tech.searching"))
         found = await radio.find(driver.service, timeout_s=seconds)
-        await radio.pair(found, driver.protected)
+        await radio.pair(found, driver.protected, afterwards=learn)
         typer.echo(_words("tech.paired", name=found.name or found.address))
+        for note in notes:
+            typer.echo(_words(f"cuff_note.{note}"))
 
 
 @app.command("setup", help=_words("tech.help.setup"))
