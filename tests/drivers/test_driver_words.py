@@ -54,5 +54,7 @@ def test_every_status_and_reason_has_words(language: str) -> None:
     reasons = {s for s in STATUS_BITS if s not in ("battery-low", "too-high", "too-low")}
     reasons |= {"control-solution", "not-blood", "no-concentration", "high-without-limit", "low-without-limit"}
     assert all(f"cuff_status.{status}" in words and f"note.cuff:{status}" in words for status in every)
+    aside = ("unstable", "short", "misplaced", "impossible")
+    assert all(f"cuff_set_aside.{reason}" in words for reason in aside)
     assert all(f"quarantine.{reason}" in words for reason in reasons)
     assert all(f"end_reason.{reason.name.lower().replace('_', '-')}" in words for reason in EndReason)

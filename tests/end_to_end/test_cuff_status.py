@@ -34,7 +34,7 @@ class Presser:
 def set_aside(home: Path) -> list[tuple[str, str]]:
     """Kind and reason of what was kept out of the record."""
     found = []
-    for file in home.rglob("*.db"):
+    for file in home.rglob("kit.sqlite3"):
         with closing(sqlite3.connect(file)) as database:
             if database.execute("select 1 from sqlite_master where name = 'set_aside'").fetchone():
                 found += database.execute("select code, reason from set_aside").fetchall()
