@@ -23,6 +23,7 @@ SLOW |= {"fpdf", "pypdfium2", "edfio", "pydicom"}
         "analyse ecg --help",
         "analyse spirometry --help",
         "analyse spirometry-summary --help",
+        "analyse bp24 --help",
         "measure --help",
         "tech --help",
         "hub --help",
