@@ -1,13 +1,14 @@
 """The course of a 24 h blood pressure recording: each reading a bar from diastolic to systolic, the night shaded.
 
-Readings that are not valid stand as crosses at the foot, so that a gap is never mistaken for a quiet hour. The limits of
-the means (rules BP22 and BP23) are stepped lines; they are limits of means, and a single bar above one is no finding.
+Readings that are not valid stand as crosses at the foot, so that a gap is never mistaken for a quiet hour. The limits
+of the means (rules BP22 and BP23) are stepped lines: limits of means, so that a single bar above one is no finding.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from zhenbao.figures.svg import INK, Page, polyline, segment
@@ -123,7 +124,7 @@ def _limits(
     edges = sorted({first, last, *(edge for night in nights for edge in night)})
     for part in (0, 1):
         corners = []
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             dark = any(a <= start < b for a, b in nights)
             y = scale.y((limits.night if dark else limits.day)[part])
             corners += [(scale.x(start), y), (scale.x(end), y)]

@@ -50,7 +50,10 @@ _YES, _NO = (
 _NO_ERROR = {"0", "00", "none", "no", "ok", "无"}
 _YEAR_FIRST = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 _YEAR_LAST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})")
-_CLOCK = re.compile(r"(\d{1,2})[:时](\d{1,2})(?:[:分](\d{1,2})(?:\.\d+)?)?[分秒]?\s*([ap]m)?")
+_CLOCK = re.compile(
+    r"(?P<half>上午|下午)?\s*(\d{1,2})[:时](\d{1,2})(?:[:分](\d{1,2})(?:\.\d+)?)?[分秒]?\s*(?P<after>am|pm|a\.m\.|p\.m\.)?"
+)
+_AFTERNOON = {"下午", "pm", "p.m."}
 
 
 class _Damaged(Exception):
@@ -73,8 +76,8 @@ def read_bp_series(
 
     Raises:
         FileFormatError: its code says why; ``bp-file-absent``, ``bp-file-large``, ``bp-file-unknown``,
-            ``bp-file-columns``, ``bp-file-twice``, ``bp-file-unit``, ``bp-file-unit-missing``, ``bp-file-dates``, ``bp-file-none``,
-            ``bp-columns-told``, ``bp-columns-count``, ``bp-option``.
+            ``bp-file-columns``, ``bp-file-twice``, ``bp-file-unit``, ``bp-file-unit-missing``,
+            ``bp-file-dates``, ``bp-file-none``, ``bp-columns-told``, ``bp-columns-count``, ``bp-option``.
     """
     try:
         with path.open("rb") as file:
@@ -176,23 +179,25 @@ def _judged(cell: Callable[[Kind], str], layout: Columns) -> tuple[str, str]:
 
 
 def _time(text: str, order: Dates | None) -> datetime:
-    clock = _CLOCK.search(text)
-    first, last = _YEAR_FIRST.search(text), _YEAR_LAST.search(text)
-    if clock is None or (first is None and last is None):
+    """A day and an hour. What is left over beside them (a zone, say) is not understood, and the time then not read."""
+    whole = text.strip().lower()
+    date = _YEAR_FIRST.match(whole) or _YEAR_LAST.match(whole)
+    clock = None if date is None else _CLOCK.fullmatch(whole[date.end() :].lstrip(" ,t"))
+    if date is None or clock is None:
         raise _Damaged("time", text[:30])
-    if first is not None:
-        year, month, day = (int(part) for part in first.groups())
+    if date.re is _YEAR_FIRST:
+        year, month, day = (int(part) for part in date.groups())
     elif order is None:
         raise FileFormatError("bp-file-dates", cell=text[:30])
     else:
-        assert last is not None
-        one, two, year = (int(part) for part in last.groups())
+        one, two, year = (int(part) for part in date.groups())
         day, month = (one, two) if order == "dmy" else (two, one)
-    hour, minute, second = (int(part or 0) for part in clock.groups()[:3])
-    if half := clock.group(4):
-        if not 1 <= hour <= 12:
+    hour, minute, second = (int(clock.group(i) or 0) for i in (2, 3, 4))
+    half = clock.group("half") or clock.group("after")
+    if half is not None:
+        if not 1 <= hour <= 12 or (clock.group("half") and clock.group("after")):
             raise _Damaged("time", text[:30])
-        hour = hour % 12 + 12 * (half == "pm")
+        hour = hour % 12 + 12 * (half in _AFTERNOON)
     try:
         return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the recorder's own time
     except ValueError:
