@@ -23,6 +23,14 @@ def test_a_third_reading_only_where_two_disagree(taken: list[tuple[float, float]
     assert readings_wanted(readings(*taken)) == wanted
 
 
+def test_an_irregular_pulse_wants_three_whatever_the_first_two_say() -> None:
+    """Rule BP35."""
+    alike = readings((150, 90), (150, 90))
+    assert readings_wanted(alike, irregular=True) == 3
+    assert next_bp_step(alike, rested=True, waited=True, irregular=True) is BpStep.MEASURE
+    assert next_bp_step(alike, rested=True, waited=True) is BpStep.DONE
+
+
 def test_the_steps_in_order() -> None:
     first, second, third = readings((168, 92), (152, 86), (150, 84))
     assert next_bp_step([], rested=False, waited=False) is BpStep.REST

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zhenbao.drivers.bp.codec import BloodPressure, decode, decode_cuff_pressure
-from zhenbao.drivers.quirks import PLAIN_CUFF, CuffQuirk, cuff_quirk
+from zhenbao.drivers.quirks import PLAIN_CUFF, CuffQuirk, cuff_quirk, rows
 from zhenbao.model.errors import FrameError
 from zhenbao.model.observation import Device
 from zhenbao.model.quantity import Quantity
+from zhenbao.words import catalogue
 
 VECTORS = tomllib.loads((Path(__file__).parents[1] / "vectors" / "bp_gatt.toml").read_text(encoding="utf-8"))["vector"]
 BM85 = cuff_quirk(Device("bp-gatt", "Beurer GmbH", "BM85"))
@@ -120,6 +121,37 @@ def test_decode(frame: str, expected: BloodPressure) -> None:
 )
 def test_status_bits(bits: int, names: str) -> None:
     assert decode(bytes.fromhex("10 7800 5000 5d00") + bits.to_bytes(2, "little")).status == {names}
+
+
+@pytest.mark.parametrize("bits", [3 << 3, 1 << 6, 1 << 15])
+def test_a_status_that_the_specification_does_not_define_is_not_passed_over(bits: int) -> None:
+    assert decode(bytes.fromhex("10 7800 5000 5d00") + bits.to_bytes(2, "little")).status == {"unknown-status"}
+
+
+def test_the_bm85_sends_such_a_status() -> None:
+    (vector,) = (v for v in VECTORS if v.get("status_bits") == 64)
+    assert decode(bytes.fromhex(str(vector["hex"])), BM85).status == {"unknown-status"}
+
+
+@pytest.mark.parametrize(
+    ("maker", "model", "expected"),
+    [
+        pytest.param(
+            "A&D Medical", "UA-651BLE", CuffQuirk("", True, True, ("pairing-mode-only", "hangs-up")), id="a&d"
+        ),
+        pytest.param("Beurer", "BM57", PLAIN_CUFF, id="bm57: no deviation known"),
+        pytest.param("BEURER GMBH", "bm85", CuffQuirk("beurer-bm85", notes=("user-slots",)), id="bm85"),
+        pytest.param("Acme", "UA-651BLE", PLAIN_CUFF, id="another maker"),
+    ],
+)
+def test_quirks_by_maker_and_model(maker: str, model: str, expected: CuffQuirk) -> None:
+    assert cuff_quirk(Device("bp-gatt", maker, model, firmware="1.0")) == expected
+
+
+def test_every_row_of_quirks_has_a_source_and_words() -> None:
+    for row in rows()["bp"]:
+        assert len(row["source"]) > 20
+        assert all(f"cuff_note.{note}" in catalogue("zh_CN") for note in row.get("notes", ()))
 
 
 @pytest.mark.parametrize("length", range(len(FULL)))

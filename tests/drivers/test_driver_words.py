@@ -49,13 +49,16 @@ def test_many_errors_are_looked_at() -> None:
 def test_every_status_and_reason_has_words(language: str) -> None:
     words = Words(language)
     every = (
-        decode(bytes.fromhex("10 7800 5000 5d00 2f00")).status | decode(bytes.fromhex("10 7800 5000 5d00 1000")).status
+        decode(bytes.fromhex("10 7800 5000 5d00 2f00")).status | decode(bytes.fromhex("10 7800 5000 5d00 5000")).status
     )
-    assert len(every) == 6
+    assert len(every) == 7
     reasons = {s for s in STATUS_BITS if s not in ("battery-low", "too-high", "too-low")}
     reasons |= {"control-solution", "not-blood", "no-concentration", "high-without-limit", "low-without-limit"}
     assert all(f"cuff_status.{status}" in words for status in every)
     reasons |= {*REASONS, "measurement-ongoing", "no-saturation", "no-pulse", "out-of-range"}
+    assert all(f"cuff_status.{status}" in words and f"note.cuff:{status}" in words for status in every)
+    aside = ("unstable", "short", "misplaced", "impossible")
+    assert all(f"cuff_set_aside.{reason}" in words for reason in aside)
     assert all(f"quarantine.{reason}" in words for reason in reasons)
     assert all(f"note.oximeter:{status}" in words for status in TOLD)
     assert all(f"end_reason.{reason.name.lower().replace('_', '-')}" in words for reason in EndReason)

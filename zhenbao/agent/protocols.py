@@ -33,9 +33,15 @@ def protocol(name: str) -> dict[str, Any]:
     return table
 
 
-def readings_wanted(readings: Sequence[Pressure]) -> int:
-    """Two; three where the first two differ too much in either pressure (rules BP16, BP17)."""
+def readings_wanted(readings: Sequence[Pressure], *, irregular: bool = False) -> int:
+    """Two; three where the first two differ too much in either pressure (rules BP16, BP17).
+
+    Args:
+        irregular: a cuff reported an irregular pulse in one of them: at least three are then averaged (rule BP35).
+    """
     rules = protocol("bp")
+    if irregular:
+        return int(rules["readings_if_irregular"])
     wanted: int = rules["readings"]
     if len(readings) >= wanted:
         first, second = readings[:2]
@@ -44,14 +50,15 @@ def readings_wanted(readings: Sequence[Pressure]) -> int:
     return wanted
 
 
-def next_bp_step(readings: Sequence[Pressure], *, rested: bool, waited: bool) -> BpStep:
+def next_bp_step(readings: Sequence[Pressure], *, rested: bool, waited: bool, irregular: bool = False) -> BpStep:
     """What comes next, given what was measured so far.
 
     Args:
         rested: the rest before the first reading is over (or was skipped).
         waited: the interval since the last reading is over.
+        irregular: as for ``readings_wanted``.
     """
-    if len(readings) >= readings_wanted(readings):
+    if len(readings) >= readings_wanted(readings, irregular=irregular):
         return BpStep.DONE
     if not readings:
         return BpStep.MEASURE if rested else BpStep.REST

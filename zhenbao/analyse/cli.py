@@ -2,7 +2,7 @@
 
 import typer
 
-from zhenbao.analyse import ecg, spirometry, summary
+from zhenbao.analyse import bp24, ecg, spirometry, summary
 from zhenbao.words import Words
 
 
@@ -17,4 +17,5 @@ def app(words: Words) -> typer.Typer:
     ecg.add(commands, words)
     spirometry.add(commands, words)
     summary.add(commands, words)
+    bp24.add(commands, words)
     return commands

@@ -17,6 +17,10 @@ class CuffQuirk:
     """Layout of what follows the timestamp; empty: as specified."""
     hangs_up_after_send: bool = False
     """It disconnects by itself, so its subscription must be cleared with the first reading."""
+    name_when_bonded_only: bool = False
+    """It tells its name to its bonded host alone: it is looked for by its service, never by its name."""
+    notes: tuple[str, ...] = ()
+    """What the technician is told when it is paired: keys of the words ``cuff_note``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,16 @@ PLAIN_METER = MeterFacts()
 
 
 def cuff_quirk(device: Device) -> CuffQuirk:
-    """The quirk of a cuff by its maker and model."""
+    """The quirk of a cuff by its maker, model and firmware."""
     row = _row("bp", device)
     if row is None:
         return PLAIN_CUFF
-    return CuffQuirk(row.get("tail", ""), row.get("hangs_up_after_send", False))
+    return CuffQuirk(
+        row.get("tail", ""),
+        row.get("hangs_up_after_send", False),
+        row.get("name_when_bonded_only", False),
+        tuple(row.get("notes", ())),
+    )
 
 
 def meter_facts(device: Device) -> MeterFacts:
@@ -54,6 +63,8 @@ def rows() -> dict[str, list[dict[str, Any]]]:
 def _row(kind: str, device: Device) -> dict[str, Any] | None:
     maker, model = device.maker.casefold(), device.model.casefold()
     for row in rows()[kind]:
-        if row["maker"].casefold() in maker and row["model"].casefold() in model:
+        fits = row["maker"].casefold() in maker and row["model"].casefold() in model
+        # Without a firmware the row is for every firmware; such a row stands below those that name one.
+        if fits and row.get("firmware", device.firmware) == device.firmware:
             return row
     return None

@@ -4,7 +4,8 @@ All lengths are true millimetres: width and height carry ``mm`` and the viewBox 
 can be measured with a ruler.
 """
 
+from zhenbao.figures.bp_course import bp_course
 from zhenbao.figures.ecg_paper import draw_ecg, ecg_paper
 from zhenbao.figures.loops import flow_volume_loop, volume_time
 
-__all__ = ["draw_ecg", "ecg_paper", "flow_volume_loop", "volume_time"]
+__all__ = ["bp_course", "draw_ecg", "ecg_paper", "flow_volume_loop", "volume_time"]

@@ -57,6 +57,14 @@ class Page:
             'stroke-linejoin="round" stroke-linecap="round"/>'
         )
 
+    def area(self, left: float, top: float, width: float, height: float, *, fill: str, class_: str = "") -> None:
+        """A filled rectangle; draw it before what stands on it."""
+        name = f' class="{escape(class_)}"' if class_ else ""
+        self._parts.append(
+            f'<rect{name} x="{number(left)}" y="{number(top)}" width="{number(width)}" height="{number(height)}" '
+            f'fill="{fill}"/>'
+        )
+
     def text(
         self,
         x: float,

@@ -81,6 +81,23 @@ def front_end(
         _until_interrupted(None)
 
 
+@app.command("cuff-cable", help=WORDS("sim.cuff_cable.help"))
+def cuff_cable(link: Link = None, as_json: Json = False) -> None:
+    """A Beurer BM65 on its serial cable, with three stored measurements; runs until Ctrl-C."""
+    from datetime import datetime
+
+    from zhenbao.firmware_sim.serial_cuff import SerialCuff, StoredReading
+
+    memory = [
+        StoredReading(148, 92, 76, datetime(2026, 11, 22, 7, 30)),  # noqa: DTZ001 - the cuff's own time
+        StoredReading(142, 88, 72, datetime(2026, 11, 21, 21, 5)),  # noqa: DTZ001
+        StoredReading(150, 94, 80, datetime(2026, 11, 21, 7, 20)),  # noqa: DTZ001
+    ]
+    with SerialCuff(memory, link=link) as cuff:
+        _announce(as_json, cuff=cuff.port)
+        _until_interrupted(None)
+
+
 def _source(file: Path | None, start_s: float = 0.0) -> EcgSource:
     from zhenbao.firmware_sim.waveforms.ecg import EcgModel
 

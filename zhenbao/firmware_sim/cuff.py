@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from bumble import core, gatt
+from bumble import att, core, gatt
 
 from zhenbao.firmware_sim import layouts
 from zhenbao.firmware_sim.layouts import NAN, Sfloat
@@ -66,6 +66,12 @@ class CuffFaults:
     truncated: int | None = None
     """Only the first so many bytes of the measurement are sent."""
     never_advertises: bool = False
+    live_refused: bool = False
+    """Its live pressure cannot be subscribed (ATT error 0x80); looked at when it is powered on."""
+    live_garbled: bool = False
+    """Every second frame of its live pressure is cut short."""
+    hangs_up_inflating: bool = False
+    """It ends the link in the middle of the inflation; the reading waits for the next link."""
 
 
 class BloodPressureMeter(Peripheral):
@@ -128,6 +134,8 @@ class BloodPressureMeter(Peripheral):
     def services(self) -> list[gatt.Service]:
         self._measurement = self.secure_characteristic(0x2A35, PROPERTY.INDICATE)
         self._cuff_pressure = self.secure_characteristic(0x2A36, PROPERTY.NOTIFY)
+        if self.faults.live_refused:
+            self._cuff_pressure.descriptors[0].value = gatt.CharacteristicValue(read=lambda _: b"\0\0", write=_refuse)
         feature = gatt.Characteristic(
             core.UUID.from_16_bits(0x2A49), PROPERTY.READ, PERMIT.READABLE, _FEATURES.to_bytes(2, "little")
         )
@@ -178,7 +186,15 @@ class BloodPressureMeter(Peripheral):
                 frame = layouts.cuff_pressure(
                     self._pressure(round(max(pressure, 0))), kilopascal=self.faults.kilopascal
                 )
+                if self.faults.live_garbled and step % 2 == 0:
+                    frame = frame[:4]
                 await self.notify(self.connection, self._cuff_pressure, frame)
+                if self.faults.hangs_up_inflating and step > INFLATION_STEPS // 2:
+                    await self.hang_up()
         self.inflating = False
         self.waiting.append(reading)
         self.changed()
+
+
+def _refuse(_connection: Connection, _value: bytes) -> None:
+    raise att.ATT_Error(att.ErrorCode(0x80))

@@ -77,9 +77,12 @@ def pair(
 
 async def _pair(device: str, address: str | None, keys: Path, seconds: float) -> None:
     from zhenbao.drivers.bp.driver import BloodPressureCuff
+    from zhenbao.drivers.gatt_information import device_information
     from zhenbao.drivers.glucose.driver import GlucoseMeter
     from zhenbao.drivers.links.ble import open_radio
+    from zhenbao.drivers.links.gatt import GattLink
     from zhenbao.drivers.oximeter.driver import NoninOximeter, PulseOximeter
+    from zhenbao.drivers.quirks import cuff_quirk
 
     # What each kind may advertise, and what pairing touches.
     drivers: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -93,13 +96,21 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
     if device not in drivers:
         raise InputError("choice", value=device, choices=", ".join(drivers))
     services, protected = drivers[device]
+    notes: list[str] = []
+
+    async def learn(link: GattLink) -> None:
+        if device == "bp":
+            notes.extend(cuff_quirk(await device_information(link, BloodPressureCuff.name)).notes)
+
     async with open_radio(address, keys) as radio:
         if device == "spo2":
             typer.echo(_words("tech.nonin_pairing"))
         typer.echo(_words("tech.searching"))
         found = await radio.find(*services, timeout_s=seconds)
-        await radio.pair(found, *protected)
+        await radio.pair(found, *protected, afterwards=learn)
         typer.echo(_words("tech.paired", name=found.name or found.address))
+        for note in notes:
+            typer.echo(_words(f"cuff_note.{note}"))
 
 
 @app.command("scan", help=_words("tech.help.scan"))

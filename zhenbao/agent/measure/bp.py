@@ -10,6 +10,7 @@ from zhenbao import rules
 from zhenbao.agent.capture import Journal, only_measurement, values_of
 from zhenbao.agent.device_time import Timing, device_offset_s, judge
 from zhenbao.agent.kit import BONDS, Kit
+from zhenbao.agent.measure.cuff_display import LivePressure, mmhg
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.protocols import BpStep, Pressure, mean_pressure, next_bp_step, protocol, readings_wanted
 from zhenbao.agent.recovery import close_orphans
@@ -28,7 +29,6 @@ FIND_S = 120.0
 """A cuff advertises only when it has a result: this long the doctor has to press its button and let it measure."""
 SILENT_S = 15.0
 """A connected cuff that sends nothing for this long has nothing, or has lost it."""
-_MMHG_PER_KPA = 1 / 0.133322  # rule BP36
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,9 @@ async def measure_bp(kit: Kit, visit: Visit, *, arm: str, skip_rest: str | None)
             rested = True
         async with open_radio(kit.settings.bluetooth or None, kit.home / BONDS) as radio:
             while (
-                step := next_bp_step([r.pressure for r in readings], rested=rested, waited=waited)
+                step := next_bp_step(
+                    [r.pressure for r in readings], rested=rested, waited=waited, irregular=_irregular(readings)
+                )
             ) is not BpStep.DONE:
                 if step is BpStep.REST:
                     kit.screen.say("agent.rest", minutes=protocol("bp")["rest_s"] / 60)
@@ -116,20 +118,28 @@ async def measure_bp(kit: Kit, visit: Visit, *, arm: str, skip_rest: str | None)
 async def _take(kit: Kit, radio: Radio, number: int) -> CuffReading:
     """One believable reading; one that failed, is implausible or perhaps old is told and asked for again."""
     held: list[float] = []
+    again = protocol("bp")["again_if_disturbed"]
     while True:
         kit.screen.say("agent.cuff_ready", number=number)
         kit.screen.event("press-start", number=number)
-        cuff = BloodPressureCuff(kit.clock)
+        live = LivePressure(kit)
+        cuff = BloodPressureCuff(kit.clock, on_pressure=live.hear)
         for measured in await _fetch(radio, cuff):
             reading = _reading(measured, kit.clock.now_ms())
             if reading is None:
                 kit.screen.trouble(DeviceError("bp-no-value"))
             elif _implausible(reading):
+                _set_aside(kit, reading, "implausible")
                 kit.screen.trouble(
                     DeviceError("bp-implausible", systolic=reading.systolic_mmhg, diastolic=reading.diastolic_mmhg)
                 )
             elif _is_live(kit, reading, cuff.device_offset_s, held):
-                return reading
+                disturbed = [s for s in reading.status if s in protocol("bp")["disturbed"]]
+                if not disturbed or again <= 0:
+                    return reading
+                again -= 1
+                _set_aside(kit, reading, "+".join(disturbed))
+                _say_disturbed(kit, reading, disturbed)
 
 
 async def _fetch(radio: Radio, cuff: BloodPressureCuff) -> list[BloodPressure]:
@@ -158,13 +168,13 @@ def _is_live(kit: Kit, reading: CuffReading, clock_offset_s: float | None, held:
 
 
 def _reading(measured: BloodPressure, received_ms: int) -> CuffReading | None:
-    systolic, diastolic = _mmhg(measured.systolic), _mmhg(measured.diastolic)
+    systolic, diastolic = mmhg(measured.systolic), mmhg(measured.diastolic)
     if systolic is None or diastolic is None:
         return None
     return CuffReading(
         systolic,
         diastolic,
-        _mmhg(measured.mean),
+        mmhg(measured.mean),
         measured.pulse.value if measured.pulse else None,
         tuple(sorted(measured.status)),
         measured.device,
@@ -174,12 +184,6 @@ def _reading(measured: BloodPressure, received_ms: int) -> CuffReading | None:
         measured.raw,
         measured.device_key,
     )
-
-
-def _mmhg(pressure: Quantity | None) -> float | None:
-    if pressure is None:
-        return None
-    return pressure.value if pressure.unit == "mm[Hg]" else round(pressure.value * _MMHG_PER_KPA, 1)
 
 
 def _implausible(reading: CuffReading) -> bool:
@@ -230,8 +234,29 @@ def bp_observation(
     )
 
 
+def _set_aside(kit: Kit, reading: CuffReading, reason: str) -> None:
+    """Keep what the cuff sent, out of the record."""
+    key = reading.device_key or f"{reading.device.serial}|{reading.received_ms}|{reading.raw.hex()}"
+    kit.store.set_aside(key, "bp", reason, reading.raw)
+
+
+def _irregular(readings: Sequence[CuffReading]) -> bool:
+    return any("irregular-pulse" in reading.status for reading in readings)
+
+
+def _say_disturbed(kit: Kit, reading: CuffReading, disturbed: Sequence[str]) -> None:
+    words = kit.screen.words
+    reasons = words("agent.list_separator").join(words(f"cuff_status.{status}") for status in disturbed)
+    kit.screen.trouble(
+        DeviceError("bp-disturbed", systolic=reading.systolic_mmhg, diastolic=reading.diastolic_mmhg, reasons=reasons)
+    )
+
+
 def _say_third(kit: Kit, readings: Sequence[CuffReading]) -> None:
     if len(readings) == protocol("bp")["readings"]:
+        if _irregular(readings):
+            kit.screen.say("agent.bp_third_irregular", count=protocol("bp")["readings_if_irregular"])
+            return
         first, second = readings
         apart = max(abs(first.systolic_mmhg - second.systolic_mmhg), abs(first.diastolic_mmhg - second.diastolic_mmhg))
         kit.screen.say("agent.bp_third", apart=apart, limit=protocol("bp")["third_if_above_mmhg"])
@@ -246,6 +271,8 @@ def _say_reading(kit: Kit, reading: CuffReading, number: int) -> None:
         diastolic=reading.diastolic_mmhg,
         pulse=pulse,
     )
+    for status in reading.status:
+        kit.screen.say("agent.bp_status", text=kit.screen.words(f"cuff_status.{status}"))
     kit.screen.event("reading", code="bp", number=number, values=reading.values())
 
 
@@ -264,5 +291,5 @@ def close_bp(kit: Kit, encounter: Encounter, capture_id: UUID) -> Observation | 
     readings = list(values_of(kit.store, capture_id, CuffReading))
     if not readings:
         return None
-    complete = len(readings) >= readings_wanted([r.pressure for r in readings])
+    complete = len(readings) >= readings_wanted([r.pressure for r in readings], irregular=_irregular(readings))
     return bp_observation(kit, encounter, readings, {}, complete=complete)

@@ -27,7 +27,9 @@ _STATUS_BITS = {
     2: "irregular-pulse",
     5: "improper-position",
 }
-_PULSE_RANGE = {0: None, 1: "pulse-above-range", 2: "pulse-below-range", 3: None}
+_PULSE_RANGE = {0: None, 1: "pulse-above-range", 2: "pulse-below-range", 3: "unknown-status"}
+_RESERVED_STATUS = 0xFFC0
+"""Bits to which the specification gives no meaning; a cuff that sets one says something that nobody here knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class BloodPressure:
     """In ``/min``."""
     user: int | None = None
     status: frozenset[str] = frozenset()
-    """``body-movement cuff-loose irregular-pulse pulse-above-range pulse-below-range improper-position``."""
+    """``body-movement cuff-loose irregular-pulse pulse-above-range pulse-below-range improper-position``, and
+    ``unknown-status`` where a bit is set that the specification does not define."""
     device_time: str | None = None
     """The cuff's own time, naive ISO text."""
     raw: bytes = b""
@@ -138,7 +141,11 @@ def _beurer_tail(reader: Reader) -> tuple[Quantity | None, int | None, frozenset
 def _status(bits: int) -> frozenset[str]:
     names = {name for bit, name in _STATUS_BITS.items() if bits >> bit & 1}
     pulse_range = _PULSE_RANGE[bits >> 3 & 3]
-    return frozenset(names | {pulse_range} if pulse_range else names)
+    if pulse_range:
+        names.add(pulse_range)
+    if bits & _RESERVED_STATUS:
+        names.add("unknown-status")
+    return frozenset(names)
 
 
 def _quantity(number: Decimal | Special, unit: str) -> Quantity | None:

@@ -14,7 +14,7 @@ from zhenbao.drivers.links.gatt import GattLink
 from zhenbao.model.errors import DeviceError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from bleak.backends.client import BaseBleakClient
@@ -177,7 +177,13 @@ class Radio:
             except (BleakError, TimeoutError, OSError, EOFError):
                 link.disconnected()
 
-    async def pair(self, found: Found, *protected: str, passkey: Passkey | None = None) -> None:
+    async def pair(
+        self,
+        found: Found,
+        *protected: str,
+        passkey: Passkey | None = None,
+        afterwards: Callable[[GattLink], Awaitable[None]] | None = None,
+    ) -> None:
         """Make a bond, as a technician. The device must be in its pairing mode.
 
         Touching a protected characteristic makes the device ask for security, and that starts the pairing. It is
@@ -188,6 +194,7 @@ class Radio:
                 that the device has is touched.
             passkey: asks the technician for the digits that the device shows (HCI address; the operating system asks
                 through its own agent).
+            afterwards: looks at the device that was just paired, while it is connected; subscribes to nothing.
 
         Raises:
             DeviceError: ``pairing-failed``, ``connect-failed``, ``gatt-missing``.
@@ -199,6 +206,8 @@ class Radio:
                 if self._host is not None:
                     await link.unsubscribe(next(filter(link.has, protected), protected[0]))
                 await link.secure()
+                if afterwards is not None:
+                    await afterwards(link)
         except DeviceError as error:
             if error.code in ("not-paired", "link-lost"):
                 raise DeviceError("pairing-failed", device=found.name or found.address) from error

@@ -139,11 +139,15 @@ class GattLink:
             await self._client.write_gatt_char(uuid, data, response=True)
 
     @asynccontextmanager
-    async def notifications(self, *uuids: str) -> AsyncIterator[Notifications]:
+    async def notifications(self, *uuids: str, welcome: tuple[str, ...] = ()) -> AsyncIterator[Notifications]:
         """Subscribe to characteristics; unsubscribe on leaving.
 
         Each is heard from the moment it is subscribed. On leaving, the subscription is cleared in the device, so that a
         bonded meter keeps its next result until somebody listens, instead of sending it while nobody does.
+
+        Args:
+            uuids: what must be heard.
+            welcome: what is heard where the device has it and allows it; subscribed after the others.
         """
         received = Notifications()
         self._subscriptions.append(received)
@@ -165,9 +169,14 @@ class GattLink:
                         raise
                     break
                 self._subscribed.append(uuid)
+            for uuid in welcome:
+                if self.has(uuid):
+                    with suppress(DeviceError), self._errors(uuid):
+                        await self._client.start_notify(uuid, heard)
+                        self._subscribed.append(uuid)
             yield received
         finally:
-            await self.clear(*uuids)
+            await self.clear(*uuids, *welcome)
             self._subscriptions.remove(received)
 
     async def clear(self, *uuids: str) -> None:
