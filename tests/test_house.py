@@ -40,7 +40,14 @@ def test_help_starts_fast_because_it_loads_nothing_slow(arguments: str) -> None:
 
 def test_every_driver_has_an_entry_point_that_loads_and_names_itself() -> None:
     found = entry_points(group="zhenbao.drivers")
-    assert {e.name for e in found} == {"bp-gatt", "glucose-gatt", "ecg-front-end", "spirometer-front-end"}
+    assert {e.name for e in found} == {
+        "bp-gatt",
+        "glucose-gatt",
+        "thermometer-gatt",
+        "scale-gatt",
+        "ecg-front-end",
+        "spirometer-front-end",
+    }
     assert all(e.load().name == e.name for e in found)
 
 

@@ -43,6 +43,8 @@ async def test_a_bench_beside_an_event_loop(kit, open_port) -> None:
         ("bp 148 92 76", console.PressCuff(148, 92, 76)),
         ("BP 148 92", console.PressCuff(148, 92)),
         ("glu 7.8", console.DropOfBlood(7.8)),
+        ("temp 38.4", console.TakeTemperature(38.4)),
+        ("weight 65.2", console.StandOnScale(65.2)),
         ("pair on", console.Pairing(True)),
         ("pair off", console.Pairing(False)),
         ("ecg block", console.PutElectrodes("block")),
@@ -54,7 +56,10 @@ def test_buttons(line: str, button: console.Button | None) -> None:
     assert console.parse(line) == button
 
 
-NO_BUTTONS = "bp;bp 92 148;bp 148 x;bp 148 92 0;bp 400 92;glu;glu x;glu nan;glu -1;pair;ecg;ecg x;stop"
+NO_BUTTONS = (
+    "bp;bp 92 148;bp 148 x;bp 148 92 0;bp 400 92;glu;glu x;glu nan;glu -1;"
+    "temp;temp x;temp 370;weight 0;weight nan;pair;ecg;ecg x;stop"
+)
 
 
 @pytest.mark.parametrize("line", NO_BUTTONS.split(";"))

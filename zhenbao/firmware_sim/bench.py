@@ -1,4 +1,4 @@
-"""All simulated devices of one kit on a bench: cuff, glucose meter and front-end, in threads of their own."""
+"""All simulated devices of one kit on a bench, in threads of their own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from zhenbao.firmware_sim.cuff import BloodPressureMeter, Reading
 from zhenbao.firmware_sim.front_end import FrontEnd
 from zhenbao.firmware_sim.glucose_meter import GlucoseMeter
 from zhenbao.firmware_sim.layouts import Meal
+from zhenbao.firmware_sim.scale import BathroomScale
+from zhenbao.firmware_sim.thermometer import ClinicalThermometer
 from zhenbao.firmware_sim.waveforms.ecg import EcgModel
 from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
 
@@ -30,8 +32,8 @@ class Bench:
     The Bluetooth devices live in one event loop on a thread; `call` runs a function there. The short verbs do it.
 
     Args:
-        cuff, meter, front_end: the devices; healthy ones where None (ten minutes of sinus rhythm, the demonstration's
-            four blows).
+        cuff, meter, front_end, thermometer, scale: the devices; healthy ones where None (ten minutes of sinus rhythm,
+            the demonstration's four blows).
         speed: of the devices that are made here.
         hci_port: TCP port of the Bluetooth controller; 0 takes a free one.
         serial_link: symbolic link to the front-end's serial port, where it is made here.
@@ -43,16 +45,20 @@ class Bench:
         meter: GlucoseMeter | None = None,
         front_end: FrontEnd | None = None,
         *,
+        thermometer: ClinicalThermometer | None = None,
+        scale: BathroomScale | None = None,
         speed: float = 1.0,
         hci_port: int = 0,
         serial_link: Path | None = None,
     ) -> None:
         self.cuff = cuff or BloodPressureMeter(speed=speed)
         self.meter = meter or GlucoseMeter()
+        self.thermometer = thermometer or ClinicalThermometer()
+        self.scale = scale or BathroomScale()
         self.front_end = front_end or FrontEnd(
             EcgModel().render(_TEN_MINUTES_S), demo_blows(), speed=speed, link=serial_link
         )
-        self.air = SimulatedAir([self.cuff, self.meter], port=hci_port)
+        self.air = SimulatedAir([self.cuff, self.meter, self.thermometer, self.scale], port=hci_port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-air", daemon=True)
 
@@ -101,10 +107,19 @@ class Bench:
         """A drop of blood on a strip."""
         return self.call(lambda: self.meter.test_blood(mmol_l, meal))
 
+    def took_temperature(self, celsius: float | None) -> None:
+        """The thermometer has just measured; None: it failed."""
+        self.call(lambda: self.thermometer.measure(celsius, self.meter.now()))
+
+    def weighed(self, kilograms: float | None) -> None:
+        """Somebody has just stood on the scale; None: the weighing failed."""
+        self.call(lambda: self.scale.weigh(kilograms, self.meter.now()))
+
     def pairing_mode(self, on: bool) -> None:
-        """The technician holds, or lets go, the pairing button of both meters."""
+        """The technician holds, or lets go, the pairing button of every meter."""
 
         def switch() -> None:
-            self.cuff.pairing_mode = self.meter.pairing_mode = on
+            for meter in (self.cuff, self.meter, self.thermometer, self.scale):
+                meter.pairing_mode = on
 
         self.call(switch)

@@ -127,6 +127,10 @@ def _press(bench: Bench, line: str) -> None:
             bench.press_start(Reading(cuff.systolic, cuff.diastolic, cuff.mean, cuff.pulse, bench.meter.now()))
         case console.DropOfBlood(mmol_l=mmol_l):
             bench.test_blood(mmol_l)
+        case console.TakeTemperature(celsius=celsius):
+            bench.took_temperature(celsius)
+        case console.StandOnScale(kilograms=kilograms):
+            bench.weighed(kilograms)
         case console.Pairing(on=on):
             bench.pairing_mode(on)
         case console.PutElectrodes(kind=kind):

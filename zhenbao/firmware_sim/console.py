@@ -29,8 +29,22 @@ class DropOfBlood:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeTemperature:
+    """``temp 38.4``: the thermometer measures, in degrees Celsius."""
+
+    celsius: float
+
+
+@dataclass(frozen=True, slots=True)
+class StandOnScale:
+    """``weight 65.2``: somebody stands on the scale, in kilograms."""
+
+    kilograms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pairing:
-    """``pair on`` or ``pair off``: the pairing button of both meters."""
+    """``pair on`` or ``pair off``: the pairing button of every meter."""
 
     on: bool
 
@@ -54,7 +68,16 @@ class SyringeAtSensor:
     gain: float = 1.0
 
 
-Button = PressCuff | DropOfBlood | Pairing | PutElectrodes | NextPatientBlows | SyringeAtSensor
+Button = (
+    PressCuff
+    | DropOfBlood
+    | TakeTemperature
+    | StandOnScale
+    | Pairing
+    | PutElectrodes
+    | NextPatientBlows
+    | SyringeAtSensor
+)
 ECG_KINDS = ("sinus", "block", "af", "st")
 
 
@@ -74,6 +97,10 @@ def parse(line: str) -> Button | None:
                 return _plausible(PressCuff(int(systolic), int(diastolic), int(pulse)))
             case ["glu", value] if 0 < float(value) <= 60:
                 return DropOfBlood(float(value))
+            case ["temp", value] if 20 <= float(value) <= 50:
+                return TakeTemperature(float(value))
+            case ["weight", value] if 0 < float(value) <= 300:
+                return StandOnScale(float(value))
             case ["pair", ("on" | "off") as state]:
                 return Pairing(state == "on")
             case ["ecg", kind] if kind in ECG_KINDS:

@@ -79,8 +79,15 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
     from zhenbao.drivers.bp.driver import BloodPressureCuff
     from zhenbao.drivers.glucose.driver import GlucoseMeter
     from zhenbao.drivers.links.ble import open_radio
+    from zhenbao.drivers.scale.driver import WeighingScale
+    from zhenbao.drivers.thermometer.driver import Thermometer
 
-    drivers: dict[str, type[BloodPressureCuff | GlucoseMeter]] = {"bp": BloodPressureCuff, "glucose": GlucoseMeter}
+    drivers: dict[str, type[BloodPressureCuff | GlucoseMeter | Thermometer | WeighingScale]] = {
+        "bp": BloodPressureCuff,
+        "glucose": GlucoseMeter,
+        "temperature": Thermometer,
+        "weight": WeighingScale,
+    }
     if device not in drivers:
         raise InputError("choice", value=device, choices=", ".join(drivers))
     driver = drivers[device]
