@@ -40,12 +40,16 @@ def _left_behind(kit: Kit, capture: Capture) -> tuple[Observation, list[Recordin
     from zhenbao.agent.measure.bp import close_bp
     from zhenbao.agent.measure.ecg import close_ecg
     from zhenbao.agent.measure.spirometry import close_spirometry
+    from zhenbao.agent.measure.spot import CODES, close_spot
 
     encounter = kit.store.encounter(capture.encounter_id)
     if encounter is None:
         return None
     if capture.code == "bp":
         observation = close_bp(kit, encounter, capture.id)
+        return (observation, []) if observation else None
+    if capture.code in CODES:
+        observation = close_spot(kit, encounter, capture.code, capture.id)
         return (observation, []) if observation else None
     if capture.code == "spirometry":
         return close_spirometry(kit, encounter, capture.id)

@@ -251,6 +251,8 @@ _MAIN = {
     "glucose": ("glucose_capillary",),
     "ecg": ("heart_rate_ecg",),
     "spirometry": ("fev1", "fvc"),
+    "spo2": ("spo2", "pulse_rate_oximeter"),
+    "weight": ("body_weight", "bmi"),
 }
 
 # UCUM code to a key of the unit words.
@@ -268,4 +270,5 @@ _UNIT_KEYS = {
     "Cel": "celsius",
     "cm": "cm",
     "kg": "kg",
+    "kg/m2": "kg_m2",
 }
