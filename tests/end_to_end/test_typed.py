@@ -67,7 +67,7 @@ def test_a_typed_critical_value_rings(kit: KitCommand) -> None:
     assert told(high)["alarm"] is True
     assert high.of("alarm")[0]["alarm"]["rule_ids"] == ["GL15"]
     assert last(kit).values["glucose_capillary"].comparator == ">"
-    low = kit("measure", "glucose", "--typed", "2.1", *CONFIRM)
+    low = kit("measure", "glucose", "--typed", "ＬＯ", *CONFIRM)
     assert told(low)["alarm"] is True
 
 

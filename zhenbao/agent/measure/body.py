@@ -47,16 +47,25 @@ def weight_limit(patient_is_adult: bool) -> str:
     return "body_weight_adult" if patient_is_adult else "body_weight"
 
 
+def check_height(height_cm: float | None) -> None:
+    """Refuse a height that nobody has.
+
+    Raises:
+        InputError: ``height-range``.
+    """
+    if height_cm is not None and not 40 <= height_cm <= 250:
+        raise InputError("height-range", height=height_cm)
+
+
 def with_height(kit: Kit, visit: Visit, height_cm: float | None) -> Visit:
     """The visit with a height that was measured now; it stays with the patient.
 
     Raises:
         InputError: ``height-range``.
     """
+    check_height(height_cm)
     if height_cm is None:
         return visit
-    if not 40 <= height_cm <= 250:
-        raise InputError("height-range", height=height_cm)
     patient = replace(visit.patient, height_cm=height_cm)
     kit.store.save_patient(patient)
     return replace(visit, patient=patient)

@@ -15,6 +15,7 @@ from zhenbao.agent.capture import only_measurement
 from zhenbao.agent.kit import Kit
 from zhenbao.agent.limits import admit
 from zhenbao.agent.measure.body import (
+    check_height,
     judge,
     nothing_found,
     say_temperature,
@@ -148,6 +149,7 @@ def type_weight(kit: Kit, visit: Visit, typed: str, *, height_cm: float | None, 
     Raises:
         InputError: ``typed-form``, ``typed-impossible``, ``typed-implausible``, ``height-range``.
     """
+    check_height(height_cm)
     shown = Quantity(_number(typed, "65.2"), "kg")
     adult = known_context(visit.patient, visit.encounter, kit.clock.now_ms()).get("adult") == "yes"
     confirmed = admit(weight_limit(adult), shown, sure=sure)
