@@ -153,6 +153,8 @@ def test_typed_spirometry_has_no_grade_and_is_not_judged(kit: KitCommand) -> Non
     assert observation.values["fev1_fvc"] == Quantity(36.1, "%")
     assert (observation.findings, observation.spirometry) == ((), None)
     assert observation.notes == ("typed", "ungraded")
+    exported = kit("visit", "export", str(kit.home / "blows.json"))
+    assert (exported.code, "export-none" in exported.said) == (2, True), "there are no blows to export"
 
 
 def test_the_wrong_patient_is_not_typed_for(kit: KitCommand) -> None:
