@@ -53,6 +53,8 @@ def test_every_driver_has_an_entry_point_that_loads_and_names_itself() -> None:
         "oximeter-gatt",
         "oximeter-nonin",
         "oximeter-cms50d-plus",
+        "thermometer-gatt",
+        "scale-gatt",
     }
     assert all(e.load().name == e.name for e in found)
 

@@ -97,10 +97,14 @@ def test_a_cuff_that_measured_but_sent_nothing(tmp_path: Path) -> None:
         pair(kit, bench, "bp")
         cuff.faults = CuffFaults(silent=True)
         ended = kit("measure", "bp", *CONFIRM, on_event=presses(bench, Reading(150, 90, 110, 70, now())))
-    assert ended.code == 1
-    assert "cuff-silent" in ended.said
-    assert "袖带" in ended.said
-    assert ended.of("observation") == []
+        assert ended.code == 1
+        assert "cuff-silent" in ended.said
+        assert "袖带" in ended.said
+        assert ended.of("observation") == []
+        named = "measure bp --typed 152/94 --pulse 78"
+        assert f"zhenbao {named}" in ended.said
+        typed = kit(*named.split(), *CONFIRM)
+    assert typed.of("observation")[0]["observation"]["typed"] is True, "the command that the message names works"
 
 
 def test_an_unpaired_meter_asks_for_the_technician_and_starts_no_pairing(table: Bench, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ async def test_a_bench_beside_an_event_loop(kit, open_port) -> None:
         ("spo2 96", console.PutFinger(96)),
         ("spo2 81 118", console.PutFinger(81, 118)),
         ("finger out", console.PutFinger(None)),
+        ("temp 38.4", console.TakeTemperature(38.4)),
+        ("weight 65.2", console.StandOnScale(65.2)),
         ("pair on", console.Pairing(True)),
         ("pair off", console.Pairing(False)),
         ("ecg block", console.PutElectrodes("block")),
@@ -59,7 +61,8 @@ def test_buttons(line: str, button: console.Button | None) -> None:
 
 NO_BUTTONS = (
     "bp;bp 92 148;bp 148 x;bp 148 92 0;bp 400 92;glu;glu x;glu nan;glu -1;"
-    "spo2;spo2 101;spo2 0;spo2 96 0;spo2 x;finger;finger in;pair;ecg;ecg x;stop"
+    "spo2;spo2 101;spo2 0;spo2 96 0;spo2 x;finger;finger in;"
+    "temp;temp x;temp 370;weight 0;weight nan;pair;ecg;ecg x;stop"
 )
 
 

@@ -18,6 +18,7 @@ from zhenbao.hub.store import people
 from zhenbao.hub.web import vendor
 from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
+from zhenbao.model.observation import Device
 from zhenbao.model.report import Report
 from zhenbao.sync.envelope import unpack
 
@@ -263,6 +264,33 @@ def test_a_late_case_looks_late_on_the_list_and_on_its_page(
     page = browser.get(f"/cases/{worklist.rows()[0].item.id}").text
     assert "请先打电话给村医确认患者现状" in page
     assert "波形还在路上" in page
+
+
+def test_typed_values_are_marked_as_typed_and_measured_ones_are_not(
+    browser: TestClient, kit: KitVoice, heart: Practitioner, worklist: Worklist
+) -> None:
+    patient = kit.patient()
+    encounter = kit.encounter(patient)
+    measured = kit.observation(encounter, RED)
+    weight = {"body_weight": kit.quantity(80.0, "kg"), "bmi": kit.quantity(28.3, "kg/m2")}
+    context = {"height_cm": "168"}
+    typed = kit.observation(
+        encounter, code="weight", values=weight, device=Device("typed"), notes=("typed", "typed-sure"), context=context
+    )
+    blown = {"fev1": kit.quantity(2.1, "L"), "fvc": kit.quantity(3.05, "L")}
+    blow = kit.observation(
+        encounter, code="spirometry", values=blown, device=Device("typed"), notes=("typed", "ungraded")
+    )
+    kit.send(patient, encounter, measured, typed, blow)
+    log_in(browser, "heart")
+    page = browser.get(f"/cases/{worklist.rows()[0].item.id}").text
+    cards = page.split('<section class="card reading"')[1:]
+    by_name = {name: next(c for c in cards if f"<h2>{name}</h2>" in c) for name in ("血压", "体重", "肺功能")}
+    assert "手工输入" not in by_name["血压"]
+    for needed in ('<span class="badge typed">手工输入</span>', "80 千克", "28.3 kg/m²", "再次看过屏幕并确认", "168"):
+        assert needed in by_name["体重"], needed
+    assert '<span class="badge typed">手工输入</span>' in by_name["肺功能"]
+    assert "没有质量等级" in by_name["肺功能"]
 
 
 def test_the_case_page_has_history_rules_sources_quality_and_calibrated_paper(

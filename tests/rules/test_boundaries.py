@@ -15,7 +15,7 @@ from zhenbao.rules.language import Comparison, leaves
 TABLE = tomllib.loads(Path(__file__).with_name("boundaries.toml").read_text(encoding="utf-8"))
 ROWS: list[dict[str, Any]] = TABLE["row"]
 RAISED: list[dict[str, Any]] = TABLE["raised"]
-SMALLEST = {"mm[Hg]": 1, "/min": 1, "mmol/L": 0.1, "mg/dL": 1, "Cel": 0.1, "%": 1, "L": 0.001}
+SMALLEST = {"mm[Hg]": 1, "/min": 1, "mmol/L": 0.1, "mg/dL": 1, "Cel": 0.1, "%": 1, "L": 0.001, "kg/m2": 0.1}
 FIRST_UNIT = {"glucose_capillary": "mmol/L", "fev1": "L", "fvc": "L", "pulse_rate_nibp": "/min"}
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID
 
 import typer
 
+from zhenbao.agent.vitals_cli import Confirm, GlucoseUnit, Pulse, Sure, Typed, TypedSeveral, add_commands
 from zhenbao.model.errors import InputError
 from zhenbao.model.time import SystemClock, age_years, local_text
 from zhenbao.words import Words
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zhenbao.agent.kit import Kit
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.visit import Visit
+    from zhenbao.model.observation import Observation
     from zhenbao.model.patient import Patient
     from zhenbao.model.report import Report
     from zhenbao.sync.engine import Event
@@ -53,8 +54,6 @@ app.add_typer(patient_app, name="patient")
 app.add_typer(visit_app, name="visit")
 app.add_typer(measure_app, name="measure")
 app.add_typer(inbox_app, name="inbox")
-
-Confirm = Annotated[str | None, typer.Option("--confirm", help=_words("cli.confirm"))]
 
 
 @app.callback()
@@ -192,16 +191,19 @@ def _show_visit(kit: Kit) -> None:
         return
     show_identity(kit.screen, visit.patient, kit.clock.now_ms())
     for observation in kit.store.observations(visit.encounter.id):
-        _show_states(kit, observation.id, observation.code, observation.effective_ms)
+        _show_states(kit, observation)
         kit.screen.findings(observation.findings)
 
 
-def _show_states(kit: Kit, observation_id: UUID, code: str, effective_ms: int) -> None:
-    states = kit.store.delivery(observation_id)
+def _show_states(kit: Kit, observation: Observation) -> None:
+    states = kit.store.delivery(observation.id)
     words = kit.screen.words
     told = "  ".join(f"{words(f'state.{state}')} {local_text(at, seconds=True)[11:]}" for state, at in states.items())
-    kit.screen.say("agent.queue_state", time=local_text(effective_ms), what=words(f"observation.{code}"), states=told)
-    kit.screen.event("states", observation_id=observation_id, code=code, states=states)
+    what = words(f"observation.{observation.code}") + (words("agent.typed_mark") if observation.typed else "")
+    kit.screen.say("agent.queue_state", time=local_text(observation.effective_ms), what=what, states=told)
+    kit.screen.event(
+        "states", observation_id=observation.id, code=observation.code, states=states, typed=observation.typed
+    )
 
 
 # Measuring
@@ -224,13 +226,20 @@ def bp(
     confirm: Confirm = None,
     arm: Annotated[str, typer.Option("--arm", help=_words("cli.arm"))] = "left",
     skip_rest: Annotated[str | None, typer.Option("--skip-rest", help=_words("cli.skip_rest"))] = None,
+    typed: TypedSeveral = None,
+    pulse: Pulse = None,
+    sure: Sure = False,
 ) -> None:
     import asyncio
 
     from zhenbao.agent.measure.bp import measure_bp
+    from zhenbao.agent.measure.typed import type_bp
 
     with _measuring(context, confirm) as (kit, visit):
-        asyncio.run(measure_bp(kit, visit, arm=arm, skip_rest=skip_rest))
+        if typed:
+            type_bp(kit, visit, typed, pulse=pulse, arm=arm, sure=sure)
+        else:
+            asyncio.run(measure_bp(kit, visit, arm=arm, skip_rest=skip_rest))
 
 
 @measure_app.command("glucose", help=_words("observation.glucose"))
@@ -238,13 +247,20 @@ def glucose(
     context: typer.Context,
     confirm: Confirm = None,
     meal: Annotated[str, typer.Option("--meal", help=_words("cli.meal"))] = "random",
+    typed: Typed = None,
+    unit: GlucoseUnit = "mmol/L",
+    sure: Sure = False,
 ) -> None:
     import asyncio
 
     from zhenbao.agent.measure.glucose import measure_glucose
+    from zhenbao.agent.measure.typed import type_glucose
 
     with _measuring(context, confirm) as (kit, visit):
-        asyncio.run(measure_glucose(kit, visit, meal=meal))
+        if typed is not None:
+            type_glucose(kit, visit, typed, unit=unit, meal=meal, sure=sure)
+        else:
+            asyncio.run(measure_glucose(kit, visit, meal=meal))
 
 
 @measure_app.command("spo2", help=_words("observation.spo2"))
@@ -257,14 +273,21 @@ def spo2(
     consciousness: Annotated[
         str, typer.Option("--altered-consciousness", help=_words("cli.altered_consciousness"))
     ] = "unknown",
+    typed: Typed = None,
+    pulse: Pulse = None,
+    sure: Sure = False,
 ) -> None:
     import asyncio
 
     from zhenbao.agent.measure.spo2 import QUESTIONS, measure_spo2
+    from zhenbao.agent.measure.typed import type_spo2
 
     said = dict(zip(QUESTIONS, (oxygen, dyspnoea, cyanosis, consciousness), strict=True))
     with _measuring(context, confirm) as (kit, visit):
-        asyncio.run(measure_spo2(kit, visit, said=said))
+        if typed is not None:
+            type_spo2(kit, visit, typed, said=said, pulse=pulse, sure=sure)
+        else:
+            asyncio.run(measure_spo2(kit, visit, said=said))
 
 
 @measure_app.command("ecg", help=_words("observation.ecg"))
@@ -284,13 +307,22 @@ def spirometry(
     contraindications: Annotated[
         str | None, typer.Option("--contraindications", help=_words("cli.contraindications"))
     ] = None,
+    typed: Typed = None,
+    sure: Sure = False,
 ) -> None:
     import asyncio
 
     from zhenbao.agent.measure.spirometry import measure_spirometry
+    from zhenbao.agent.measure.typed import type_spirometry
 
     with _measuring(context, confirm) as (kit, visit):
-        asyncio.run(measure_spirometry(kit, visit, contraindications=contraindications))
+        if typed is not None:
+            type_spirometry(kit, visit, typed, sure=sure)
+        else:
+            asyncio.run(measure_spirometry(kit, visit, contraindications=contraindications))
+
+
+add_commands(measure_app, _measuring)
 
 
 # Queue, inbox, sync
@@ -301,7 +333,7 @@ def queue(context: typer.Context) -> None:
     with _kit(context) as kit:
         _show_queue(kit)
         for observation in kit.store.observations(limit=50):
-            _show_states(kit, observation.id, observation.code, observation.effective_ms)
+            _show_states(kit, observation)
         for item in kit.store.quarantined():
             kit.screen.say("agent.quarantine_line", what=item.kind, reason=item.reason)
 

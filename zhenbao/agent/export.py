@@ -15,11 +15,11 @@ def export_spirometry(store: KitStore, place: Path) -> int:
     """Write the last spirometry of the open visit; returns how many blows. A file that exists is replaced whole.
 
     Raises:
-        InputError: ``visit-none``, or ``export-none``: the visit has no spirometry.
+        InputError: ``visit-none``, or ``export-none``: the visit has no spirometry with blows.
         StorageError: ``analyse-write``.
     """
     visit = open_visit(store)
-    sessions = [each for each in store.observations(visit.encounter.id) if each.code == "spirometry"]
+    sessions = [each for each in store.observations(visit.encounter.id) if each.code == "spirometry" and not each.typed]
     if not sessions:
         raise InputError("export-none")
     session = sessions[-1]

@@ -41,6 +41,7 @@ def _left_behind(kit: Kit, capture: Capture) -> tuple[Observation, list[Recordin
     from zhenbao.agent.measure.ecg import close_ecg
     from zhenbao.agent.measure.spirometry import close_spirometry
     from zhenbao.agent.measure.spo2 import close_spo2
+    from zhenbao.agent.measure.spot import CODES, close_spot
 
     encounter = kit.store.encounter(capture.encounter_id)
     if encounter is None:
@@ -50,6 +51,8 @@ def _left_behind(kit: Kit, capture: Capture) -> tuple[Observation, list[Recordin
         return (observation, []) if observation else None
     if capture.code == "spo2":
         observation = close_spo2(kit, encounter, capture.id)
+    elif capture.code in CODES:
+        observation = close_spot(kit, encounter, capture.code, capture.id)
         return (observation, []) if observation else None
     if capture.code == "spirometry":
         return close_spirometry(kit, encounter, capture.id)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from zhenbao import rules
 from zhenbao.model.errors import ZhenbaoError
-from zhenbao.model.finding import Finding
+from zhenbao.model.finding import Finding, Urgency
 from zhenbao.words import Words
 
 
@@ -54,7 +54,9 @@ class Screen:
                 asked = self.words("agent.list_separator").join(self.words(f"context.{n}") for n in finding.needs)
                 self.say("agent.undetermined", label=label, urgency=urgency, rule=finding.rule_id, asked=asked)
             else:
-                self.say("agent.finding", mark=finding.urgency.mark, urgency=urgency, label=label, rule=finding.rule_id)
+                # GREEN is called normal, and a label may say that something is not (overweight, not urgent).
+                key = "agent.finding_green" if finding.urgency is Urgency.GREEN else "agent.finding"
+                self.say(key, mark=finding.urgency.mark, urgency=urgency, label=label, rule=finding.rule_id)
                 if action and action != "-":
                     self.say("agent.action", action=action)
 

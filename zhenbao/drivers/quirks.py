@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -31,8 +32,17 @@ class MeterFacts:
     high_mg_dl: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ScaleQuirk:
+    """How a scale differs from the specification."""
+
+    pound_step_lb: Decimal = Decimal("0.01")
+    """What it counts in when it sends pounds."""
+
+
 PLAIN_CUFF = CuffQuirk()
 PLAIN_METER = MeterFacts()
+PLAIN_SCALE = ScaleQuirk()
 
 
 def cuff_quirk(device: Device) -> CuffQuirk:
@@ -52,6 +62,12 @@ def meter_facts(device: Device) -> MeterFacts:
     """The facts of a glucose meter by its maker and model."""
     row = _row("glucose", device)
     return PLAIN_METER if row is None else MeterFacts(row.get("low_mg_dl"), row.get("high_mg_dl"))
+
+
+def scale_quirk(device: Device) -> ScaleQuirk:
+    """The quirk of a scale by its maker and model."""
+    row = _row("scale", device)
+    return PLAIN_SCALE if row is None else ScaleQuirk(Decimal(row["pound_step_lb"]))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""All simulated devices of one kit on a bench: cuff, glucose meter, oximeter and front-end, in threads of their own."""
+"""All simulated devices of one kit on a bench, in threads of their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from zhenbao.firmware_sim.front_end import FrontEnd
 from zhenbao.firmware_sim.glucose_meter import GlucoseMeter
 from zhenbao.firmware_sim.layouts import Meal
 from zhenbao.firmware_sim.oximeter import Finger, NoninOximeter, PulseOximeter
+from zhenbao.firmware_sim.scale import BathroomScale
 from zhenbao.firmware_sim.serial_oximeter import SerialOximeter
+from zhenbao.firmware_sim.thermometer import ClinicalThermometer
 from zhenbao.firmware_sim.waveforms.ecg import EcgModel
 from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
 
@@ -32,8 +34,8 @@ class Bench:
     The Bluetooth devices live in one event loop on a thread; `call` runs a function there. The short verbs do it.
 
     Args:
-        cuff, meter, front_end: the devices; healthy ones where None (ten minutes of sinus rhythm, the demonstration's
-            four blows).
+        cuff, meter, front_end, thermometer, scale: the devices; healthy ones where None (ten minutes of sinus rhythm,
+            the demonstration's four blows).
         speed: of the devices that are made here.
         hci_port: TCP port of the Bluetooth controller; 0 takes a free one.
         serial_link: symbolic link to the front-end's serial port, where it is made here.
@@ -47,6 +49,8 @@ class Bench:
         meter: GlucoseMeter | None = None,
         front_end: FrontEnd | None = None,
         *,
+        thermometer: ClinicalThermometer | None = None,
+        scale: BathroomScale | None = None,
         speed: float = 1.0,
         hci_port: int = 0,
         serial_link: Path | None = None,
@@ -55,12 +59,15 @@ class Bench:
     ) -> None:
         self.cuff = cuff or BloodPressureMeter(speed=speed)
         self.meter = meter or GlucoseMeter()
+        self.thermometer = thermometer or ClinicalThermometer()
+        self.scale = scale or BathroomScale()
         self.front_end = front_end or FrontEnd(
             EcgModel().render(_TEN_MINUTES_S), demo_blows(), speed=speed, link=serial_link
         )
         self.oximeter = oximeter or PulseOximeter(speed=speed)
         self.serial_oximeter = serial_oximeter
-        self.air = SimulatedAir([self.cuff, self.meter, self.oximeter], port=hci_port)
+        on_air = [self.cuff, self.meter, self.thermometer, self.scale, self.oximeter]
+        self.air = SimulatedAir(on_air, port=hci_port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-air", daemon=True)
 
@@ -119,10 +126,19 @@ class Bench:
             self.serial_oximeter.finger = finger
         self.call(self.oximeter.take_out if finger is None else lambda: self.oximeter.put_in(finger))
 
+    def took_temperature(self, celsius: float | None) -> None:
+        """The thermometer has just measured; None: it failed."""
+        self.call(lambda: self.thermometer.measure(celsius, self.meter.now()))
+
+    def weighed(self, kilograms: float | None) -> None:
+        """Somebody has just stood on the scale; None: the weighing failed."""
+        self.call(lambda: self.scale.weigh(kilograms, self.meter.now()))
+
     def pairing_mode(self, on: bool) -> None:
-        """The technician holds, or lets go, the pairing buttons of the Bluetooth devices."""
+        """The technician holds, or lets go, the pairing button of every meter."""
 
         def switch() -> None:
-            self.cuff.pairing_mode = self.meter.pairing_mode = self.oximeter.pairing_mode = on
+            for meter in (self.cuff, self.meter, self.thermometer, self.scale, self.oximeter):
+                meter.pairing_mode = on
 
         self.call(switch)

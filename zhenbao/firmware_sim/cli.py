@@ -158,6 +158,10 @@ def _press(bench: Bench, line: str) -> None:
             bench.test_blood(mmol_l)
         case console.PutFinger(saturation=saturation, pulse=pulse):
             bench.put_in(None if saturation is None else Finger(saturation, pulse))
+        case console.TakeTemperature(celsius=celsius):
+            bench.took_temperature(celsius)
+        case console.StandOnScale(kilograms=kilograms):
+            bench.weighed(kilograms)
         case console.Pairing(on=on):
             bench.pairing_mode(on)
         case console.PutElectrodes(kind=kind):

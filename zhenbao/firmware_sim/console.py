@@ -37,8 +37,22 @@ class PutFinger:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeTemperature:
+    """``temp 38.4``: the thermometer measures, in degrees Celsius."""
+
+    celsius: float
+
+
+@dataclass(frozen=True, slots=True)
+class StandOnScale:
+    """``weight 65.2``: somebody stands on the scale, in kilograms."""
+
+    kilograms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pairing:
-    """``pair on`` or ``pair off``: the pairing buttons of the Bluetooth devices."""
+    """``pair on`` or ``pair off``: the pairing button of every meter."""
 
     on: bool
 
@@ -62,7 +76,17 @@ class SyringeAtSensor:
     gain: float = 1.0
 
 
-Button = PressCuff | DropOfBlood | PutFinger | Pairing | PutElectrodes | NextPatientBlows | SyringeAtSensor
+Button = (
+    PressCuff
+    | DropOfBlood
+    | PutFinger
+    | TakeTemperature
+    | StandOnScale
+    | Pairing
+    | PutElectrodes
+    | NextPatientBlows
+    | SyringeAtSensor
+)
 ECG_KINDS = ("sinus", "block", "af", "st")
 
 
@@ -88,6 +112,10 @@ def parse(line: str) -> Button | None:
                 return PutFinger(int(value), int(pulse))
             case ["finger", "out"]:
                 return PutFinger(None)
+            case ["temp", value] if 20 <= float(value) <= 50:
+                return TakeTemperature(float(value))
+            case ["weight", value] if 0 < float(value) <= 300:
+                return StandOnScale(float(value))
             case ["pair", ("on" | "off") as state]:
                 return Pairing(state == "on")
             case ["ecg", kind] if kind in ECG_KINDS:

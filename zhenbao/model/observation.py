@@ -12,6 +12,10 @@ from zhenbao.model.spirometry import SpirometryAnalysis
 Status = Literal["preliminary", "incomplete", "quarantined"]
 
 
+TYPED = "typed"
+"""The ``driver`` of values that a person typed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """Which device took it."""
@@ -37,7 +41,7 @@ class Observation:
     encounter_id: UUID
     kit_id: str
     code: str
-    """``bp``, ``glucose``, ``spo2``, ``ecg`` or ``spirometry``: a key of the code table."""
+    """``bp glucose spo2 ecg spirometry temperature weight``: a key of the code table."""
     status: Status
     effective_ms: int
     device: Device
@@ -58,6 +62,11 @@ class Observation:
     recordings: tuple[UUID, ...] = ()
     notes: tuple[str, ...] = ()
     """Keys of the ``note`` words: what happened to this reading on its way."""
+
+    @property
+    def typed(self) -> bool:
+        """Whether a person typed the values from a display, instead of a device sending them."""
+        return self.device.driver == TYPED
 
     @property
     def urgency(self) -> Urgency:

@@ -83,6 +83,8 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
     from zhenbao.drivers.links.gatt import GattLink
     from zhenbao.drivers.oximeter.driver import NoninOximeter, PulseOximeter
     from zhenbao.drivers.quirks import cuff_quirk
+    from zhenbao.drivers.scale.driver import WeighingScale
+    from zhenbao.drivers.thermometer.driver import Thermometer
 
     # What each kind may advertise, and what pairing touches.
     drivers: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -92,6 +94,8 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
             (NoninOximeter.service, PulseOximeter.service),
             (*NoninOximeter.protected, *PulseOximeter.protected),
         ),
+        "temperature": ((Thermometer.service,), (Thermometer.protected,)),
+        "weight": ((WeighingScale.service,), (WeighingScale.protected,)),
     }
     if device not in drivers:
         raise InputError("choice", value=device, choices=", ".join(drivers))

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from zhenbao import rules
 from zhenbao.agent.capture import Journal, only_measurement, values_of
-from zhenbao.agent.device_time import Timing, device_offset_s, judge
+from zhenbao.agent.device_time import device_offset_s
 from zhenbao.agent.kit import BONDS, Kit
 from zhenbao.agent.measure.cuff_display import LivePressure, mmhg
+from zhenbao.agent.measure.live import taken_now
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.protocols import BpStep, Pressure, mean_pressure, next_bp_step, protocol, readings_wanted
 from zhenbao.agent.recovery import close_orphans
@@ -150,21 +151,13 @@ async def _fetch(radio: Radio, cuff: BloodPressureCuff) -> list[BloodPressure]:
 
 
 def _is_live(kit: Kit, reading: CuffReading, clock_offset_s: float | None, held: list[float]) -> bool:
-    """Whether the reading was taken now. Learns the offset of a wrong clock, and says so."""
-    setting = f"clock-offset:{reading.device.driver}:{reading.device.serial}"
-    learned = kit.store.setting(setting)
-    known = (*held, *([float(learned)] if learned else ()), *([clock_offset_s] if clock_offset_s is not None else ()))
-    judged = judge(reading.device_time, reading.received_ms, known_offsets_s=known)
-    if judged.offset_s is None or abs(judged.offset_s) <= protocol("clock")["device_clock_warning_s"]:
-        return True
-    if judged.timing is Timing.HELD:
-        held.append(judged.offset_s)
+    """Whether the reading was taken now; one that perhaps was not is told."""
+    live = taken_now(
+        kit, reading.device, reading.device_time, reading.received_ms, clock_offset_s=clock_offset_s, held=held
+    )
+    if not live:
         kit.screen.trouble(DeviceError("bp-held", device_time=(reading.device_time or "").replace("T", " ")))
-        return False
-    kit.store.set_setting(setting, str(judged.offset_s))
-    kit.screen.say("agent.device_clock", minutes=abs(judged.offset_s) / 60)
-    kit.screen.event("device-clock", driver=reading.device.driver, offset_s=judged.offset_s)
-    return True
+    return live
 
 
 def _reading(measured: BloodPressure, received_ms: int) -> CuffReading | None:

@@ -24,6 +24,7 @@ def conclude(
     last_sample_s: float,
     capture: UUID | None = None,
     already_told: frozenset[str] = frozenset(),
+    nothing_found: str = "agent.nothing_found",
 ) -> bool:
     """Raise the alarm if there is one, keep the observation, and say where it is.
 
@@ -31,6 +32,8 @@ def conclude(
         last_sample_s: monotonic time at which the last sample arrived.
         capture: the journal that this observation replaces.
         already_told: rules whose alarm has sounded a moment ago for the same recording session.
+
+        nothing_found: what is said where no rule has anything to say.
 
     Returns:
         False where the device had given this very result before; nothing was kept twice.
@@ -56,9 +59,11 @@ def conclude(
         return False
     kit.screen.findings(observation.findings)
     if not observation.findings and observation.status == "preliminary":
-        kit.screen.say("agent.nothing_found")
+        kit.screen.say(nothing_found)
     if observation.status == "incomplete":
         kit.screen.say("agent.incomplete")
+    if observation.typed:
+        kit.screen.say("agent.typed")
     kit.screen.say("agent.saved", state=words(f"state.{DeliveryState.SAVED}"), preliminary=words("preliminary"))
     kit.screen.event(
         "observation", observation=_brief(observation), urgency=observation.urgency, alarm=alarm is not None
@@ -77,6 +82,7 @@ def _brief(observation: Observation) -> dict[str, object]:
         "values": observation.values,
         "findings": observation.findings,
         "readings": len(observation.readings),
+        "typed": observation.typed,
         "notes": observation.notes,
         "recordings": observation.recordings,
     }

@@ -60,6 +60,21 @@ class SaturationReading:
         return values
 
 
+def asked_context(kit: Kit, said: Mapping[str, str]) -> dict[str, str]:
+    """What was said of the person, and how high the place lies: what a saturation is judged with.
+
+    Raises:
+        InputError: ``answer``.
+    """
+    for question, answer in said.items():
+        if answer not in ANSWERS:
+            raise InputError("answer", question=question, answer=answer[:20])
+    context = {key: answer for key, answer in said.items() if answer != "unknown"}
+    if (band := altitude_band(kit.settings.altitude_m)) is not None:
+        context["altitude"] = band
+    return context
+
+
 async def measure_spo2(kit: Kit, visit: Visit, *, said: Mapping[str, str]) -> None:
     """Wait for a number that may be believed, and keep it; what may not be believed is set aside with the reason.
 
@@ -71,12 +86,7 @@ async def measure_spo2(kit: Kit, visit: Visit, *, said: Mapping[str, str]) -> No
             result); ``spo2-unsettled`` (no number stood still, with the reason).
         InputError: ``answer``, ``measuring``.
     """
-    for question, answer in said.items():
-        if answer not in ANSWERS:
-            raise InputError("answer", question=question, answer=answer[:20])
-    context = {key: answer for key, answer in said.items() if answer != "unknown"}
-    if (band := altitude_band(kit.settings.altitude_m)) is not None:
-        context["altitude"] = band
+    context = asked_context(kit, said)
     with only_measurement(kit.home):
         close_orphans(kit, keep_encounter=visit.encounter.id)
         kit.screen.say("agent.spo2_ready", minutes=protocol("spo2")["rest_s"] / 60)

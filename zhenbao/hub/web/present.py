@@ -252,6 +252,7 @@ _MAIN = {
     "spo2": ("spo2", "pulse_rate_oximeter"),
     "ecg": ("heart_rate_ecg",),
     "spirometry": ("fev1", "fvc"),
+    "weight": ("body_weight", "bmi"),
 }
 
 # UCUM code to a key of the unit words.
@@ -269,4 +270,5 @@ _UNIT_KEYS = {
     "Cel": "celsius",
     "cm": "cm",
     "kg": "kg",
+    "kg/m2": "kg_m2",
 }

@@ -1,0 +1,1 @@
+"""Weighing scales (Bluetooth Weight Scale Service, 181D)."""

@@ -1,0 +1,1 @@
+"""Clinical thermometers (Bluetooth Health Thermometer Service, 1809)."""
