@@ -60,5 +60,5 @@ def test_every_status_and_reason_has_words(language: str) -> None:
     aside = ("unstable", "short", "misplaced", "impossible")
     assert all(f"cuff_set_aside.{reason}" in words for reason in aside)
     assert all(f"quarantine.{reason}" in words for reason in reasons)
-    assert all(f"note.oximeter:{status}" in words for status in TOLD)
+    assert all(f"note.oximeter:{told}" in words for told in TOLD)
     assert all(f"end_reason.{reason.name.lower().replace('_', '-')}" in words for reason in EndReason)

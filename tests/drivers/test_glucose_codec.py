@@ -250,6 +250,7 @@ def test_every_quirk_has_a_source() -> None:
     allowed = {
         "bp": {"maker", "model", "source", "tail", "hangs_up_after_send"},
         "glucose": {"maker", "model", "source", "low_mg_dl", "high_mg_dl"},
+        "scale": {"maker", "model", "source", "pound_step_lb"},
     }
     assert rows().keys() == allowed.keys()
     for kind, keys in allowed.items():
