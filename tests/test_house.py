@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from importlib.metadata import entry_points
+import tomllib
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,20 @@ def test_help_starts_fast_because_it_loads_nothing_slow(arguments: str) -> None:
 
 
 def test_every_driver_has_an_entry_point_that_loads_and_names_itself() -> None:
-    found = entry_points(group="zhenbao.drivers")
-    assert {e.name for e in found} == {"bp-gatt", "glucose-gatt", "ecg-front-end", "spirometer-front-end"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    group = "zhenbao.drivers"
+    found = [EntryPoint(name, value, group) for name, value in project["entry-points"][group].items()]
+    assert {e.name for e in found} >= {"bp-gatt", "glucose-gatt", "ecg-front-end", "spirometer-front-end"}
+    assert {e.name for e in found} >= {"polar-h10", "healthypi5", "contec-sp10"}
     assert all(e.load().name == e.name for e in found)
+    # What is installed may be an older version's; it never has a device that this one lacks.
+    assert {e.name for e in entry_points(group=group)} <= {e.name for e in found}
+
+
+def test_every_driver_has_a_checklist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    checklists = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "devices").glob("*.md"))
+    assert [name for name in project["entry-points"]["zhenbao.drivers"] if f"`{name}`" not in checklists] == []
 
 
 def test_no_file_of_the_package_can_be_run_by_its_path() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -215,8 +216,9 @@ class ChestStrap(Peripheral):
         """Intervals in 1/1024 s that end in [since, until)."""
         n = len(self._ecg)
         ends = [(int(beat) + turn * n) for turn in range(since // n, until // n + 1) for beat in self._beats]
-        pairs = zip(ends, ends[1:], strict=False)
-        return [round((later - earlier) * 1024 / RATE_HZ) for earlier, later in pairs if since <= later < until]
+        return [
+            round((later - earlier) * 1024 / RATE_HZ) for earlier, later in pairwise(ends) if since <= later < until
+        ]
 
     async def _until(self, sample: int) -> None:
         assert self._born_s is not None

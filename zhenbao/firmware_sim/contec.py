@@ -84,9 +84,7 @@ class ContecSpirometer(SerialBoard):
             self._tell(0xE0, count & 0x7F, count >> 7, *([0] * 6))
         elif head == 0x91 and order[1] == 0x00:
             self._next_test()
-        elif head == 0x92:
-            self._next_part()
-        elif head == 0x91 and order[1] == 0x01:
+        elif head == 0x92 or (head == 0x91 and order[1] == 0x01):
             self._next_part()
         elif head == 0x91 and order[1] == 0x7F:
             self.tests.clear()

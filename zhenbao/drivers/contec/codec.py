@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from zhenbao.drivers.contec.frame import COUNT, RECORD, WAVE, check_sum
 from zhenbao.drivers.reader import Reader
@@ -150,7 +151,7 @@ def joined(parts: list[CurvePart]) -> CurvePart | None:
     if not parts:
         return None
     times = tuple(t for part in parts for t in part.time_s)
-    if any(later <= earlier for earlier, later in zip(times, times[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(times)):
         raise FrameError(b"", 0, "a curve whose time runs forwards")
     return CurvePart(
         parts[0].record,

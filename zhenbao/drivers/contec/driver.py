@@ -96,7 +96,8 @@ class ContecSpirometer:
         What ends a curve is not written down: the next test, an empty part, or silence after the last test each does.
 
         Raises:
-            DeviceError: ``spirometer-silent``, ``spirometer-dialogue`` (an answer that does not belong), ``serial-lost``.
+            DeviceError: ``spirometer-silent``, ``spirometer-dialogue`` (an answer that does not belong),
+                ``serial-lost``.
             FrameError: after all that could be read: a test was refused.
         """
         count = await self._greet(link)
@@ -136,7 +137,7 @@ class ContecSpirometer:
 
     async def _greet(self, link: ByteLink) -> int:
         await link.write(_START)
-        answers = {
+        answers: dict[int, Callable[[], bytes]] = {
             frame.HELLO: self._time,
             frame.CLOCK_SET: lambda: frame.summed(0x82),
             frame.READY: lambda: frame.summed(0x94),

@@ -1,7 +1,7 @@
 """Contec spirometer frames: where they begin and end, and their sums. Facts: docs/devices/contec-sp10.md.
 
-A frame begins with the only byte that has bit 7 set, and ends with the sum of all bytes before, modulo 128. Of two kinds
-of greeting (F2, F3) the length is not known: they end where the next frame begins, or with silence.
+A frame begins with the only byte that has bit 7 set, and ends with the sum of all bytes before, modulo 128. Of two
+kinds of greeting (F2, F3) the length is not known: they end where the next frame begins, or with silence.
 """
 
 from __future__ import annotations

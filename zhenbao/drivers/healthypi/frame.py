@@ -1,7 +1,7 @@
 """HealthyPi frames: bytes to ECG samples. Layouts: docs/devices/healthypi5.md.
 
-There is no checksum and no counter. A frame counts only where header, length, type and footer agree; after anything else
-the decoder hunts for the next header, and says that something was lost.
+There is no checksum and no counter. A frame counts only where header, length, type and footer agree; after anything
+else the decoder hunts for the next header, and says that something was lost.
 
 What is not read, on purpose: the blood pressure of v4 (the firmware writes the constants 80 and 120), and the
 temperature of type 04 (the firmware sends its high byte twice).

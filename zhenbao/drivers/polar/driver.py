@@ -1,7 +1,7 @@
 """The Polar H10 over Bluetooth: ask its settings, start the ECG, place what comes, stop it.
 
-Call ``read`` again on a fresh link after a lost one: the strap's clock runs on, so the samples that were lost in between
-become a gap and the strip goes on in its right place.
+Call ``read`` again on a fresh link after a lost one: the strap's clock runs on, so the samples that were lost in
+between become a gap and the strip goes on in its right place.
 """
 
 from __future__ import annotations
