@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from zhenbao.firmware_sim.bluetooth import SimulatedAir
+from zhenbao.firmware_sim.chest_strap import ChestStrap
 from zhenbao.firmware_sim.cuff import BloodPressureMeter, Reading
 from zhenbao.firmware_sim.front_end import FrontEnd
 from zhenbao.firmware_sim.glucose_meter import GlucoseMeter
@@ -32,6 +33,7 @@ class Bench:
     Args:
         cuff, meter, front_end: the devices; healthy ones where None (ten minutes of sinus rhythm, the demonstration's
             four blows).
+        strap: a chest strap on somebody; none where None.
         speed: of the devices that are made here.
         hci_port: TCP port of the Bluetooth controller; 0 takes a free one.
         serial_link: symbolic link to the front-end's serial port, where it is made here.
@@ -42,6 +44,7 @@ class Bench:
         cuff: BloodPressureMeter | None = None,
         meter: GlucoseMeter | None = None,
         front_end: FrontEnd | None = None,
+        strap: ChestStrap | None = None,
         *,
         speed: float = 1.0,
         hci_port: int = 0,
@@ -52,7 +55,8 @@ class Bench:
         self.front_end = front_end or FrontEnd(
             EcgModel().render(_TEN_MINUTES_S), demo_blows(), speed=speed, link=serial_link
         )
-        self.air = SimulatedAir([self.cuff, self.meter], port=hci_port)
+        self.strap = strap
+        self.air = SimulatedAir([self.cuff, self.meter, *([strap] if strap else [])], port=hci_port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-air", daemon=True)
 
@@ -102,9 +106,11 @@ class Bench:
         return self.call(lambda: self.meter.test_blood(mmol_l, meal))
 
     def pairing_mode(self, on: bool) -> None:
-        """The technician holds, or lets go, the pairing button of both meters."""
+        """The technician holds, or lets go, the pairing button of all Bluetooth devices."""
 
         def switch() -> None:
             self.cuff.pairing_mode = self.meter.pairing_mode = on
+            if self.strap is not None:
+                self.strap.pairing_mode = on
 
         self.call(switch)

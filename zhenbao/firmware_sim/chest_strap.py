@@ -10,18 +10,21 @@ import asyncio
 import struct
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bumble import core, gatt
 
 from zhenbao.firmware_sim.peripheral import PERMIT, PROPERTY, Identity, Peripheral
+from zhenbao.firmware_sim.waveforms.ecg import LEADS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bumble.device import Connection
     from numpy.typing import NDArray
+
+    from zhenbao.firmware_sim.waveforms.ecg import EcgSource
 
 RATE_HZ = 130
 RESOLUTION_BITS = 14
@@ -59,6 +62,17 @@ class StrapFaults:
     """Seconds since power-on in which the skin is not felt."""
     rate_error: float = 0.0
     """Its crystal: 0.0013 is 0.13 % fast, as in the transcript of a real one."""
+
+
+def strap_of(source: EcgSource, *, lead: str = "V4", **options: Any) -> ChestStrap:
+    """A strap on the chest of this person; of the twelve leads the one named comes nearest to what a strap sees.
+
+    Args:
+        source: rendered at 130 Hz.
+        options: of `ChestStrap`.
+    """
+    microvolts = np.round(source.mv[LEADS.index(lead)] * 1000).astype(np.int64)
+    return ChestStrap(microvolts, source.truth.beats.tolist() if source.truth else (), **options)
 
 
 class ChestStrap(Peripheral):

@@ -33,6 +33,7 @@ def devices(
     hci_port: Annotated[int, typer.Option(min=0, max=65535, help=WORDS("sim.option.hci_port"))] = 0,
     link: Link = None,
     pairing: Annotated[bool, typer.Option("--pairing", help=WORDS("sim.option.pairing"))] = False,
+    strap: Annotated[bool, typer.Option("--strap", help=WORDS("sim.option.strap"))] = False,
     as_json: Json = False,
 ) -> None:
     """All devices of a kit; runs until Ctrl-C and takes the devices' buttons on standard input."""
@@ -45,7 +46,14 @@ def devices(
     front_end = FrontEnd(_source(ecg), demo_blows(), speed=speed, link=link)
     # bumble warns of every refused pairing and every link that drops: all part of the play here.
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
-    with Bench(front_end=front_end, speed=speed, hci_port=hci_port) as bench:
+    chest = None
+    if strap:
+        from zhenbao.firmware_sim.chest_strap import RATE_HZ, strap_of
+        from zhenbao.firmware_sim.waveforms.ecg import EcgModel, EcgNoise
+
+        noise = EcgNoise(baseline_wander_mv=0.05, muscle_mv=0.01, white_mv=0.003)
+        chest = strap_of(EcgModel(noise=noise).render(DEMO_ECG_S, RATE_HZ), speed=speed)
+    with Bench(front_end=front_end, strap=chest, speed=speed, hci_port=hci_port) as bench:
         if pairing:
             bench.pairing_mode(True)
         _announce(as_json, hci=bench.hci, serial=bench.serial_port)

@@ -12,10 +12,10 @@ from typing import ClassVar, Protocol
 
 from zhenbao.drivers.ecg.strip import StripEnd, StripEvent, StripHead, StripSamples, packed
 from zhenbao.drivers.healthypi.frame import Damage, Decoder, EcgCounts
+from zhenbao.model.ecg import MONITOR_LEADS
 from zhenbao.model.errors import DeviceError
 from zhenbao.model.observation import Device
 
-ECG_LEAD = "single-channel"
 _NV_PER_MV = 1_000_000
 _KEPT_UV = 1
 """Samples are kept in whole microvolts."""
@@ -43,7 +43,7 @@ class HealthyPi5:
         """How often bytes were lost or bent. A bent byte inside a sample cannot be seen: there is no checksum."""
         self.lead_off = 0
         """Samples that a v4 board sent while it reported an electrode off; they are "no value"."""
-        self._rate_hz = rate_hz
+        self.rate_hz = rate_hz
         self._nv_per_count = nv_per_count
         self._now_s = monotonic_s
 
@@ -54,7 +54,7 @@ class HealthyPi5:
             DeviceError: ``healthypi-silent`` (no frame for 3 s), ``serial-lost``.
         """
         decoder = Decoder()
-        wanted, at, size = round(duration_s * self._rate_hz), 0, 0
+        wanted, at, size = round(duration_s * self.rate_hz), 0, 0
         heard_s = self._now_s()
         began_s: float | None = None
         counted = 0
@@ -70,7 +70,7 @@ class HealthyPi5:
                 if began_s is None:
                     began_s = heard_s
                     self.device = Device(self.name, "ProtoCentral", f"HealthyPi {event.firmware}")
-                    yield StripHead(float(self._rate_hz), _KEPT_UV / 1000, ECG_LEAD, self.device)
+                    yield StripHead(float(self.rate_hz), _KEPT_UV / 1000, MONITOR_LEADS[1], self.device)
                 counted, size = len(event.counts), _size(event)
                 if at < wanted:
                     yield StripSamples(at, packed(self._microvolts(event)[: wanted - at]))

@@ -17,6 +17,7 @@ from zhenbao.drivers.links.gatt import sig_uuid
 from zhenbao.drivers.polar import codec
 from zhenbao.drivers.polar.heart_rate import StrapBeats, decode_heart_rate
 from zhenbao.drivers.polar.placing import Placement
+from zhenbao.model.ecg import MONITOR_LEADS
 from zhenbao.model.errors import DeviceError, FrameError
 from zhenbao.model.observation import Device
 from zhenbao.model.recording import NO_VALUE
@@ -24,7 +25,6 @@ from zhenbao.model.recording import NO_VALUE
 if TYPE_CHECKING:
     from zhenbao.drivers.links.gatt import GattLink, Notifications
 
-ECG_LEAD = "chest-strap"
 _LSB_MV = 0.001
 _RATE_HZ, _RESOLUTION_BITS = 130, 14
 PolarEvent = StripHead | StripSamples | StrapBeats | StripEnd
@@ -78,7 +78,7 @@ class PolarH10:
             await self._start(link, received)
             if self._placement is None:
                 self._placement = Placement(float(_RATE_HZ))
-                yield StripHead(float(_RATE_HZ), _LSB_MV, ECG_LEAD, self.device)
+                yield StripHead(float(_RATE_HZ), _LSB_MV, MONITOR_LEADS[0], self.device)
             try:
                 wanted = round(duration_s * _RATE_HZ)
                 async with aclosing(self._record(received, self._placement, wanted)) as events:
