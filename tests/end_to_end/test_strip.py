@@ -26,7 +26,7 @@ SPEED = 15.0
 
 
 def bench_with(model: EcgModel, **faults: object) -> Bench:
-    source = model.render(60, RATE_HZ)
+    source = model.render(600, RATE_HZ)
     return Bench(strap=strap_of(source, speed=SPEED, faults=StrapFaults(**faults)))  # type: ignore[arg-type]
 
 
@@ -67,6 +67,18 @@ def test_a_strap_in_sinus_rhythm_is_kept_as_a_rhythm_strip_of_no_standard_lead(t
     assert {"monitor-lead", "fewer-leads", "st-not-judged", "excludes-nothing"} <= set(analysis.limits)
 
 
+def test_a_critical_rate_alarms(tmp_path: Path) -> None:
+    with bench_with(replace(third_degree_block(), noise=NOISE)) as bench:
+        ended = ready(tmp_path / "kit", bench)("measure", "ecg", "--device", "polar-h10", *CONFIRM)
+    assert ended.code == 0, ended.said
+    (alarm,) = ended.of("alarm")
+    assert "EC19" in alarm["alarm"]["rule_ids"]
+    assert alarm["alarm"]["latency_s"] < 2
+    (told,) = (e["observation"] for e in ended.of("observation"))
+    assert told["values"]["heart_rate_ecg"]["value"] == pytest.approx(32, abs=1)
+    assert told["notes"] == []
+
+
 def test_a_critical_rate_alarms_over_a_lossy_link_that_breaks(tmp_path: Path) -> None:
     model = third_degree_block()
     with bench_with(replace(model, noise=NOISE), lose_every=9, drop_link_at=(20,)) as bench:
@@ -77,7 +89,11 @@ def test_a_critical_rate_alarms_over_a_lossy_link_that_breaks(tmp_path: Path) ->
     assert "EC19" in alarm["alarm"]["rule_ids"]
     assert alarm["alarm"]["latency_s"] < 2
     (told,) = (e["observation"] for e in ended.of("observation"))
-    assert (told["status"], told["notes"]) == ("incomplete", ["interrupted"])
+    assert (told["status"], told["notes"]) == ("incomplete", ["interrupted", "strap-rate-only"])
+    # The tracing alone gave no rate: what was missing silences nothing, and is called by its name.
+    assert "heart_rate_ecg" not in told["values"]
+    assert told["values"]["heart_rate"]["value"] == pytest.approx(32, abs=3)
+    assert ended.of("samples-missing")[0]["share"] > 0.05
     with kept(tmp_path / "kit") as store:
         (recording,) = store.recordings_of(store.observations()[0].id)
     missing = float(np.isnan(recording.values()).mean())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from zhenbao import rules
 from zhenbao.agent.capture import Journal, only_measurement, values_of
 from zhenbao.agent.kit import BONDS, Kit
 from zhenbao.agent.measure.ecg import say_ecg, with_chest_pain
@@ -21,6 +22,7 @@ from zhenbao.drivers.links.serial import open_serial
 from zhenbao.drivers.polar.driver import PolarH10
 from zhenbao.drivers.polar.heart_rate import StrapBeats
 from zhenbao.model.errors import DeviceError, FrameError, InputError
+from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.ids import uuid7
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
@@ -179,11 +181,23 @@ def _finish(kit: Kit, visit: Visit, taken: StripTaken, capture_id: UUID, notes: 
     say_ecg(kit, observation, (), recording)
     if "heart_rate" in observation.values:
         kit.screen.say("agent.strap_rate", rate=observation.values["heart_rate"].value)
+    lost = _missing_share(recording)
+    if lost >= protocol("ecg")["missing_told"]:
+        kit.screen.say("agent.strip_missing", share=lost)
+        kit.screen.event("samples-missing", share=round(lost, 3))
+    if "strap-rate-only" in observation.notes:
+        kit.screen.say("agent.strap_rate_only")
     if "strap-rate-differs" in observation.notes:
         kit.screen.say("agent.strap_rate_differs")
     if "clock-rate-differs" in observation.notes:
         kit.screen.say("agent.clock_rate_differs")
     conclude(kit, visit, observation, [recording], last_sample_s=taken.last_sample_s, capture=capture_id)
+
+
+def _missing_share(recording: Recording) -> float:
+    import numpy as np
+
+    return float(np.isnan(recording.values()).mean())
 
 
 def strip_observation(
@@ -216,12 +230,17 @@ def strip_observation(
     values: dict[str, Quantity] = {}
     if analysis.heart_rate_bpm is not None:
         values["heart_rate_ecg"] = Quantity(round(analysis.heart_rate_bpm, 1), "/min")
+    findings = with_chest_pain(analysis, context)
     intervals_s = [s for told in beats for s in told.rr_s if s > 0]
     if len(intervals_s) >= _ENOUGH_BEATS:
         own = 60 * len(intervals_s) / sum(intervals_s)
         values["heart_rate"] = Quantity(round(own, 1), "/min")
         counted = analysis.heart_rate_bpm
-        if counted is not None and abs(own / counted - 1) > protocol("ecg")["strap_rate_differs"]:
+        if counted is None:
+            by_strap = _urgent_by_own_rate(values["heart_rate"], context)
+            findings = (*by_strap, *findings)
+            notes = (*notes, "strap-rate-only") if by_strap else notes
+        elif abs(own / counted - 1) > protocol("ecg")["strap_rate_differs"]:
             notes = (*notes, "strap-rate-differs")
     return (
         Observation(
@@ -235,12 +254,22 @@ def strip_observation(
             head.device,
             values,
             context=kept_context(context),
-            findings=with_chest_pain(analysis, context),
+            findings=findings,
             ecg=analysis,
             recordings=(recording.id,),
             notes=notes if recording.complete else ("interrupted", *notes),
         ),
         recording,
+    )
+
+
+def _urgent_by_own_rate(own: Quantity, context: dict[str, str]) -> tuple[Finding, ...]:
+    """What nobody may wait for in the strap's own rate, where the tracing gave none: a lossy link silences no alarm."""
+    found = rules.evaluate("ecg", {"heart_rate_ecg": own}, context)
+    return tuple(
+        replace(f, confidence="uncertain")
+        for f in found
+        if f.status == "present" and f.urgency is Urgency.RED and f.evidence
     )
 
 
