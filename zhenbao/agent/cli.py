@@ -291,13 +291,26 @@ def spo2(
 
 
 @measure_app.command("ecg", help=_words("observation.ecg"))
-def ecg(context: typer.Context, confirm: Confirm = None) -> None:
+def ecg(
+    context: typer.Context,
+    confirm: Confirm = None,
+    device: Annotated[str, typer.Option("--device", help=_words("cli.ecg_device"))] = "",
+) -> None:
     import asyncio
 
-    from zhenbao.agent.measure.ecg import measure_ecg
+    from zhenbao.agent.settings import check_ecg_device
 
+    check_ecg_device(device)
     with _measuring(context, confirm) as (kit, visit):
-        asyncio.run(measure_ecg(kit, visit))
+        chosen = device or kit.settings.ecg_device or "front-end"
+        if chosen == "front-end":
+            from zhenbao.agent.measure.ecg import measure_ecg
+
+            asyncio.run(measure_ecg(kit, visit))
+        else:
+            from zhenbao.agent.measure.strip import measure_strip
+
+            asyncio.run(measure_strip(kit, visit, chosen))
 
 
 @measure_app.command("spirometry", help=_words("observation.spirometry"))

@@ -42,6 +42,7 @@ def _left_behind(kit: Kit, capture: Capture) -> tuple[Observation, list[Recordin
     from zhenbao.agent.measure.spirometry import close_spirometry
     from zhenbao.agent.measure.spo2 import close_spo2
     from zhenbao.agent.measure.spot import CODES, close_spot
+    from zhenbao.agent.measure.strip import close_strip
 
     encounter = kit.store.encounter(capture.encounter_id)
     if encounter is None:
@@ -56,4 +57,5 @@ def _left_behind(kit: Kit, capture: Capture) -> tuple[Observation, list[Recordin
         return (observation, []) if observation else None
     if capture.code == "spirometry":
         return close_spirometry(kit, encounter, capture.id)
-    return close_ecg(kit, encounter, capture.code, capture.id, capture.started_ms)
+    strip = close_strip(kit, encounter, capture.id, capture.started_ms)
+    return strip or close_ecg(kit, encounter, capture.code, capture.id, capture.started_ms)

@@ -20,6 +20,9 @@ _LOWEST_M, _HIGHEST_M = -200, 4500
 _KIT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
+ECG_DEVICES = ("front-end", "polar-h10", "healthypi5")
+
+
 @dataclass(frozen=True, slots=True)
 class KitSettings:
     """The settings of one kit."""
@@ -45,6 +48,16 @@ class KitSettings:
     """The county's choice for FEF25, FEF50 and FEF75: ``eccs1993``. Empty: what hangs on them is not judged."""
     spirometry_group: str = ""
     """The county's choice of a group, only for ``gli2012``: ``NEAsia SEAsia Caucasian AfrAm Other``."""
+    ecg_device: str = ""
+    """What ``measure ecg`` uses where the doctor names none: one of ``ECG_DEVICES``; empty is the front-end."""
+    ecg_strap: str = ""
+    """Bluetooth address of this kit's chest strap; another one in the room may be on another person."""
+    healthypi_port: str = ""
+    """Serial port of the HealthyPi board."""
+    healthypi_rate_hz: int = 0
+    """Its samples per second (its documents say 125 and 128); 0: not set, and nothing is recorded."""
+    healthypi_nv_per_count: int = 0
+    """Nanovolts of one count, from a 1 mV calibrator; 0: not set, and nothing is recorded."""
 
 
 def kit_home(chosen: Path | None) -> Path:
@@ -61,7 +74,7 @@ def load_settings(home: Path) -> KitSettings:
 
     Raises:
         InputError: ``settings-missing``, ``settings-syntax``, ``settings-key`` (with the nearest valid key),
-            ``settings-type``, ``settings-kit-id``, or as :func:`check_spirometry`.
+            ``settings-type``, ``settings-kit-id``, ``choice`` (ECG device), or as :func:`check_spirometry`.
     """
     path = home / FILE
     try:
@@ -78,6 +91,7 @@ def load_settings(home: Path) -> KitSettings:
             raise InputError("settings-type", key=key, expected=getattr(known[key], "__name__", known[key]))
     check_kit_id(table.get("kit_id", ""))
     check_altitude(table.get("altitude_m"))
+    check_ecg_device(table.get("ecg_device", ""))
     check_spirometry(
         table.get("spirometry_equation", ""), table.get("spirometry_group", ""), table.get("spirometry_flows", "")
     )
@@ -110,6 +124,17 @@ def check_altitude(altitude_m: int | None) -> None:
     """
     if altitude_m is not None and not _LOWEST_M <= altitude_m <= _HIGHEST_M:
         raise InputError("altitude-range", altitude=altitude_m, lowest=_LOWEST_M, highest=_HIGHEST_M)
+
+
+def check_ecg_device(device: str) -> str:
+    """The device as given, if it can record an ECG; empty is none chosen.
+
+    Raises:
+        InputError: ``choice``.
+    """
+    if device and device not in ECG_DEVICES:
+        raise InputError("choice", value=device[:32], choices=", ".join(ECG_DEVICES))
+    return device
 
 
 def check_kit_id(kit_id: str) -> str:

@@ -204,7 +204,7 @@ def _lead(
     words: Words,
 ) -> bool:
     """Draw one lead in its cell; True if a wave had to be cut off at the row's edge."""
-    page.text(cell.x + 1, cell.baseline - cell.half_mm + 5, cell.lead, size=3.6)
+    page.text(cell.x + 1, cell.baseline - cell.half_mm + 5, words.lead(cell.lead), size=3.6)
     page.path(segment(cell.x, cell.baseline - 2.5, cell.x, cell.baseline + 2.5), stroke=_MUTED, width=0.2)
     if samples is None:
         page.text(cell.x + 12, cell.baseline + 1.2, words("figure.ecg_paper.absent"), size=4, fill=_MUTED)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from zhenbao.firmware_sim.bluetooth import SimulatedAir
+from zhenbao.firmware_sim.chest_strap import ChestStrap
 from zhenbao.firmware_sim.cuff import BloodPressureMeter, Reading
 from zhenbao.firmware_sim.front_end import FrontEnd
 from zhenbao.firmware_sim.glucose_meter import GlucoseMeter
@@ -36,6 +37,7 @@ class Bench:
     Args:
         cuff, meter, front_end, thermometer, scale: the devices; healthy ones where None (ten minutes of sinus rhythm,
             the demonstration's four blows).
+        strap: a chest strap on somebody; none where None.
         speed: of the devices that are made here.
         hci_port: TCP port of the Bluetooth controller; 0 takes a free one.
         serial_link: symbolic link to the front-end's serial port, where it is made here.
@@ -48,6 +50,7 @@ class Bench:
         cuff: BloodPressureMeter | None = None,
         meter: GlucoseMeter | None = None,
         front_end: FrontEnd | None = None,
+        strap: ChestStrap | None = None,
         *,
         thermometer: ClinicalThermometer | None = None,
         scale: BathroomScale | None = None,
@@ -66,7 +69,8 @@ class Bench:
         )
         self.oximeter = oximeter or PulseOximeter(speed=speed)
         self.serial_oximeter = serial_oximeter
-        on_air = [self.cuff, self.meter, self.thermometer, self.scale, self.oximeter]
+        self.strap = strap
+        on_air = [self.cuff, self.meter, self.thermometer, self.scale, self.oximeter, *([strap] if strap else [])]
         self.air = SimulatedAir(on_air, port=hci_port)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-air", daemon=True)
@@ -135,10 +139,12 @@ class Bench:
         self.call(lambda: self.scale.weigh(kilograms, self.meter.now()))
 
     def pairing_mode(self, on: bool) -> None:
-        """The technician holds, or lets go, the pairing button of every meter."""
+        """The technician holds, or lets go, the pairing button of every Bluetooth device."""
 
         def switch() -> None:
             for meter in (self.cuff, self.meter, self.thermometer, self.scale, self.oximeter):
                 meter.pairing_mode = on
+            if self.strap is not None:
+                self.strap.pairing_mode = on
 
         self.call(switch)

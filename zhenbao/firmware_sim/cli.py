@@ -35,6 +35,7 @@ def devices(
     link: Link = None,
     pairing: Annotated[bool, typer.Option("--pairing", help=WORDS("sim.option.pairing"))] = False,
     oximeter: Annotated[str, typer.Option("--oximeter", help=WORDS("sim.option.oximeter"))] = "plx",
+    strap: Annotated[bool, typer.Option("--strap", help=WORDS("sim.option.strap"))] = False,
     as_json: Json = False,
 ) -> None:
     """All devices of a kit; runs until Ctrl-C and takes the devices' buttons on standard input."""
@@ -53,8 +54,20 @@ def devices(
     front_end = FrontEnd(_source(ecg), demo_blows(), speed=speed, link=link)
     # bumble warns of every refused pairing and every link that drops: all part of the play here.
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
+    chest = None
+    if strap:
+        from zhenbao.firmware_sim.chest_strap import RATE_HZ, strap_of
+        from zhenbao.firmware_sim.waveforms.ecg import EcgModel, EcgNoise
+
+        noise = EcgNoise(baseline_wander_mv=0.05, muscle_mv=0.01, white_mv=0.003)
+        chest = strap_of(EcgModel(noise=noise).render(DEMO_ECG_S, RATE_HZ), speed=speed)
     with Bench(
-        front_end=front_end, speed=speed, hci_port=hci_port, oximeter=nonin, serial_oximeter=serial_oximeter
+        front_end=front_end,
+        strap=chest,
+        speed=speed,
+        hci_port=hci_port,
+        oximeter=nonin,
+        serial_oximeter=serial_oximeter,
     ) as bench:
         if pairing:
             bench.pairing_mode(True)

@@ -7,6 +7,8 @@ from zhenbao.model.ecg_twelve import EcgFact
 from zhenbao.model.finding import Finding
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+MONITOR_LEADS = ("chest-strap", "single-channel")
+"""Leads whose electrodes are not where any standard lead has them (``ecg_lead`` words): rate and rhythm only."""
 
 
 @dataclass(frozen=True, slots=True)

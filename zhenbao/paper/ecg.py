@@ -156,7 +156,7 @@ def _long_strip(recording: Recording, analysis: EcgAnalysis, words: Words, begin
     first = starts[0]
     stop, length = min(starts[-1] + PAGE_S, recording.duration_s), recording.duration_s
     shown = words("paper.shown", start=round(first, 2), stop=round(stop, 2), length=round(length, 2))
-    heading = f"{words('paper.strips', lead=lead)} · {shown}"
+    heading = f"{words('paper.strips', lead=words.lead(lead))} · {shown}"
     sheet = Sheet(WIDTH_MM, HEIGHT_MM, heading)
     sheet.text(LEFT_MM, 12, heading, size=4.6)
     draw_ecg(

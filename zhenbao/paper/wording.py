@@ -87,7 +87,7 @@ def quality_lines(analysis: EcgAnalysis, words: Words) -> list[str]:
     leads: dict[str, list[str]] = {}
     for reason in quality.reasons:
         key, _, lead = reason.partition(":")
-        leads.setdefault(key, []).extend([lead] if lead else [])
+        leads.setdefault(key, []).extend([words.lead(lead)] if lead else [])
     for key, named in leads.items():
         text = known(f"ecg_quality.{key}", key, words)
         lines.append(
@@ -101,7 +101,7 @@ def _grounds(leads: tuple[str, ...], confidence: str, analysis: EcgAnalysis, wor
     if leads and set(leads) >= set(analysis.lead_names) and len(leads) > 2:
         grounds.append(words("paper.all_leads"))
     elif leads:
-        grounds.append(words("paper.leads", leads=words("paper.comma").join(leads)))
+        grounds.append(words("paper.leads", leads=words("paper.comma").join(words.lead(lead) for lead in leads)))
     if confidence:
         grounds.append(known(f"ecg_confidence.{confidence}", confidence, words))
     return grounds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,19 +69,26 @@ def pair(
     seconds: Annotated[float, typer.Option("--seconds", help=_words("tech.help.seconds"))] = 60.0,
 ) -> None:
     from zhenbao.agent.kit import BONDS
-    from zhenbao.agent.settings import kit_home, load_settings
+    from zhenbao.agent.settings import kit_home, load_settings, save_settings
 
     home = kit_home(_home(context))
-    asyncio.run(_pair(device, load_settings(home).bluetooth or None, home / BONDS, seconds))
+    settings = load_settings(home)
+    address = asyncio.run(_pair(device, settings.bluetooth or None, home / BONDS, seconds))
+    if device == "polar-h10":
+        # Straps advertise to everybody: the kit records from its own one only.
+        save_settings(home, replace(settings, ecg_strap=address))
+        typer.echo(_words("tech.strap_assigned", address=address))
 
 
-async def _pair(device: str, address: str | None, keys: Path, seconds: float) -> None:
+async def _pair(device: str, address: str | None, keys: Path, seconds: float) -> str:
+    """Pair and give the device's address."""
     from zhenbao.drivers.bp.driver import BloodPressureCuff
     from zhenbao.drivers.gatt_information import device_information
     from zhenbao.drivers.glucose.driver import GlucoseMeter
     from zhenbao.drivers.links.ble import open_radio
     from zhenbao.drivers.links.gatt import GattLink
     from zhenbao.drivers.oximeter.driver import NoninOximeter, PulseOximeter
+    from zhenbao.drivers.polar.driver import PolarH10
     from zhenbao.drivers.quirks import cuff_quirk
     from zhenbao.drivers.scale.driver import WeighingScale
     from zhenbao.drivers.thermometer.driver import Thermometer
@@ -96,6 +103,7 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
         ),
         "temperature": ((Thermometer.service,), (Thermometer.protected,)),
         "weight": ((WeighingScale.service,), (WeighingScale.protected,)),
+        "polar-h10": ((PolarH10.service,), (PolarH10.protected,)),
     }
     if device not in drivers:
         raise InputError("choice", value=device, choices=", ".join(drivers))
@@ -115,6 +123,7 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
         typer.echo(_words("tech.paired", name=found.name or found.address))
         for note in notes:
             typer.echo(_words(f"cuff_note.{note}"))
+        return found.address
 
 
 @app.command("scan", help=_words("tech.help.scan"))
@@ -192,14 +201,24 @@ def setup(
     spirometry_group: Annotated[
         str, typer.Option("--spirometry-group", help=_words("tech.help.spirometry_group"))
     ] = "",
+    ecg_device: Annotated[str, typer.Option("--ecg-device", help=_words("tech.help.ecg_device"))] = "",
+    healthypi: Annotated[str, typer.Option("--healthypi", help=_words("tech.help.healthypi"))] = "",
+    healthypi_rate: Annotated[
+        int, typer.Option("--healthypi-rate", min=0, max=1000, help=_words("tech.help.healthypi_rate"))
+    ] = 0,
+    healthypi_scale: Annotated[
+        int, typer.Option("--healthypi-scale", min=0, max=1_000_000, help=_words("tech.help.healthypi_scale"))
+    ] = 0,
 ) -> None:
     from zhenbao.agent.settings import (
         FILE,
         KitSettings,
         check_altitude,
+        check_ecg_device,
         check_kit_id,
         check_spirometry,
         kit_home,
+        load_settings,
         save_settings,
     )
 
@@ -223,6 +242,12 @@ def setup(
         spirometry_equation=spirometry_equation,
         spirometry_group=spirometry_group,
         spirometry_flows=spirometry_flows,
+        ecg_device=check_ecg_device(ecg_device),
+        # A strap is assigned by pairing it, and stays.
+        ecg_strap=load_settings(home).ecg_strap if (home / FILE).exists() else "",
+        healthypi_port=healthypi,
+        healthypi_rate_hz=healthypi_rate,
+        healthypi_nv_per_count=healthypi_scale,
     )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))

@@ -36,6 +36,10 @@ class Words:
     def __contains__(self, key: str) -> bool:
         return key in self._texts
 
+    def lead(self, name: str) -> str:
+        """A lead as people read it: standard leads have one name everywhere, others have words."""
+        return self._texts.get(f"ecg_lead.{name}", name)
+
     def error(self, error: ZhenbaoError) -> tuple[str, str]:
         """What happened, and what to do."""
         return (

@@ -85,7 +85,7 @@ def _finish(
         started_ms,
         front_end.notch_hz,
     )
-    _say(kit, observation, taken.ecg, recording)
+    say_ecg(kit, observation, taken.ecg, recording)
     conclude(
         kit,
         visit,
@@ -150,7 +150,7 @@ def ecg_observation(
             device,
             values,
             context=kept_context(context),
-            findings=_with_chest_pain(analysis, context) if code == "ecg" else analysis.findings,
+            findings=with_chest_pain(analysis, context) if code == "ecg" else analysis.findings,
             ecg=analysis,
             recordings=(recording.id,),
             notes=() if recording.complete else ("interrupted",),
@@ -159,7 +159,7 @@ def ecg_observation(
     )
 
 
-def _with_chest_pain(analysis: EcgAnalysis, context: dict[str, str]) -> tuple[Finding, ...]:
+def with_chest_pain(analysis: EcgAnalysis, context: dict[str, str]) -> tuple[Finding, ...]:
     """Chest pain makes even an unremarkable ECG urgent (rule EC39): a normal ECG excludes nothing."""
     known = {f.rule_id for f in analysis.findings}
     asked = tuple(f for f in rules.evaluate("ecg", {}, context) if f.rule_id not in known)
@@ -188,7 +188,8 @@ def close_ecg(
     return observation, [recording]
 
 
-def _say(kit: Kit, observation: Observation, samples: Sequence[EcgSamples], recording: Recording) -> None:
+def say_ecg(kit: Kit, observation: Observation, samples: Sequence[EcgSamples], recording: Recording) -> None:
+    """What was found, to the doctor."""
     words, analysis = kit.screen.words, observation.ecg
     assert analysis is not None
     comma = words("agent.list_separator")
@@ -223,4 +224,4 @@ def _say(kit: Kit, observation: Observation, samples: Sequence[EcgSamples], reco
 
 def _reason(kit: Kit, reason: str) -> str:
     key, _, lead = reason.partition(":")
-    return kit.screen.words(f"ecg_quality.{key}") + (f"({lead})" if lead else "")
+    return kit.screen.words(f"ecg_quality.{key}") + (f"({kit.screen.words.lead(lead)})" if lead else "")

@@ -207,7 +207,7 @@ class Presenter:
     def reason(self, reason: str) -> str:
         """Why a recording is poor; the lead stands after a colon."""
         key, _, lead = reason.partition(":")
-        return f"{self.text(f'ecg_quality.{key}', key)} {lead}".rstrip()
+        return f"{self.text(f'ecg_quality.{key}', key)} {self.words.lead(lead)}".rstrip()
 
     def urgent_first(self, readings: Sequence[tuple[Observation, int]]) -> list[tuple[Observation, int]]:
         """The most urgent reading on top; among equals in the order of their taking."""

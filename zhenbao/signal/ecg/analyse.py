@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from zhenbao.model.ecg import LEADS, EcgAnalysis, EcgQuality
+from zhenbao.model.ecg import LEADS, MONITOR_LEADS, EcgAnalysis, EcgQuality
 from zhenbao.model.ecg_rhythm import Rhythm
 from zhenbao.model.ecg_twelve import EcgFact, TwelveLead
 from zhenbao.model.finding import Confidence, Finding
@@ -44,7 +44,8 @@ def analyse_ecg(
     Args:
         ecg_mv: ``[leads, n]`` (or ``[n]``) in millivolts, NaN where there is no value; only leads that were fitted.
         fs_hz: sampling rate.
-        lead_names: one for each row, ``I`` to ``V6`` where they are standard leads.
+        lead_names: one for each row, ``I`` to ``V6`` where they are standard leads. Of a recording that has only
+            ``MONITOR_LEADS`` rate and rhythm are judged; no interval of a beat, no axis, no ST (rule EC42).
         sex: ``male`` or ``female``; anything else is unknown.
         age_years: in completed years.
         highpass_hz: what the recorder cut below; None is unknown, and ST is then not judged.
@@ -78,7 +79,8 @@ def analyse_ecg(
     known = dict(zip(rhythm.beats.beats, rhythm.beats.classes, strict=True))
     classes = tuple(known.get(beat, "?") for beat in beats.tolist())
     averaged = TwelveLead()
-    if judged and len(set(names)) == len(names):
+    monitor = set(names) <= set(MONITOR_LEADS)
+    if judged and not monitor and len(set(names)) == len(names):
         averaged = measure_twelve(
             trusted,
             fs_hz,
@@ -261,6 +263,8 @@ def _limits(
     if averaged.st_mm is None:
         limits.append("st-not-judged")
     limits += [limit for limit in averaged.limits if limit not in ("no-beats", "few-beats")]
+    if set(names) <= set(MONITOR_LEADS):
+        limits.append("monitor-lead")
     if not averaged.limits:
         if not set(LEADS) <= set(names):
             limits.append("fewer-leads")
