@@ -54,13 +54,15 @@ class GlucoseMeter:
         async with link.notifications(*wanted) as received:
             self.device = await device_information(link, self.name)
             self.device_offset_s = await clock_offset_s(link, self._clock)
-            requests = RecordRequests(
-                link, received, self.device, meter_facts(self.device), patience_s=self.PROCEDURE_S
-            )
-            newer = racp.REPORT_ALL if after_sequence is None else racp.report_from((after_sequence + 1) & 0xFFFF)
+            facts = meter_facts(self.device)
+            requests = RecordRequests(link, received, self.device, facts, patience_s=self.PROCEDURE_S)
+            everything = racp.report_from(0) if facts.only_newer else racp.REPORT_ALL
+            if not facts.lasting_sequence:
+                after_sequence = None  # "newer than" means nothing to this meter
+            newer = everything if after_sequence is None else racp.report_from((after_sequence + 1) & 0xFFFF)
             async for reading in requests.request(newer):
                 yield reading
-            if after_sequence is not None and await self._hint_was_useless(requests, after_sequence):
+            if newer != racp.REPORT_ALL and await self._hint_was_useless(requests, after_sequence):
                 async for reading in requests.request(racp.REPORT_ALL):
                     yield reading
             if requests.code not in (racp.SUCCESS, racp.NO_RECORDS):
@@ -69,11 +71,11 @@ class GlucoseMeter:
                 raise requests.refused
 
     @staticmethod
-    async def _hint_was_useless(requests: RecordRequests, after_sequence: int) -> bool:
+    async def _hint_was_useless(requests: RecordRequests, after_sequence: int | None) -> bool:
         """Whether everything must be fetched: the meter cannot search by number, or its counter was reset."""
         if requests.code in racp.UNSUPPORTED:
             return True
-        if requests.code != racp.NO_RECORDS:
+        if requests.code != racp.NO_RECORDS or after_sequence is None:
             return False
         last: list[int] = []
         # A meter that cannot tell its last record, or hangs up once it has nothing new, is no failure of the reading.
