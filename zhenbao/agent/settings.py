@@ -14,6 +14,7 @@ from zhenbao.model.errors import InputError
 from zhenbao.model.spirometry import EQUATIONS, FLOW_EQUATIONS, GLI2012_GROUPS
 
 FILE = "kit.toml"
+SERIAL_GLUCOSE_METERS = ("onetouch", "contour")
 _KIT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -29,6 +30,9 @@ class KitSettings:
     """Empty: the tablet's own Bluetooth. Otherwise an HCI address (``hci:tcp-client:127.0.0.1:9001``)."""
     front_end_port: str = ""
     """Serial port of the sensor front-end, best as ``/dev/serial/by-id/...``."""
+    glucose_meter: str = ""
+    """Empty: by Bluetooth. Otherwise what hangs on ``glucose_port``: ``onetouch`` or ``contour``."""
+    glucose_port: str = ""
     emergency_phone: str = "120"
     hub_phone: str = ""
     chest_pain_phone: str = ""
@@ -54,7 +58,7 @@ def load_settings(home: Path) -> KitSettings:
 
     Raises:
         InputError: ``settings-missing``, ``settings-syntax``, ``settings-key`` (with the nearest valid key),
-            ``settings-type``, ``settings-kit-id``, or as :func:`check_spirometry`.
+            ``settings-type``, ``settings-kit-id``, or as :func:`check_spirometry` and :func:`check_glucose`.
     """
     path = home / FILE
     try:
@@ -73,6 +77,7 @@ def load_settings(home: Path) -> KitSettings:
     check_spirometry(
         table.get("spirometry_equation", ""), table.get("spirometry_group", ""), table.get("spirometry_flows", "")
     )
+    check_glucose(table.get("glucose_meter", ""), table.get("glucose_port", ""))
     return KitSettings(**table)
 
 
@@ -92,6 +97,16 @@ def check_spirometry(equation: str, group: str, flows: str) -> None:
         raise InputError("settings-group-alone")
     if group and group not in GLI2012_GROUPS:
         raise InputError("reference-ethnicity", known=", ".join(GLI2012_GROUPS))
+
+
+def check_glucose(meter: str, port: str) -> None:
+    """Whether meter and port are both named, or neither.
+
+    Raises:
+        InputError: ``settings-glucose``.
+    """
+    if (meter and meter not in SERIAL_GLUCOSE_METERS) or bool(meter) != bool(port):
+        raise InputError("settings-glucose", known=", ".join(SERIAL_GLUCOSE_METERS))
 
 
 def check_kit_id(kit_id: str) -> str:

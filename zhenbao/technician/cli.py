@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,22 +67,47 @@ def pair(
     context: typer.Context,
     device: Annotated[str, typer.Argument(help=_words("tech.help.device"))],
     seconds: Annotated[float, typer.Option("--seconds", help=_words("tech.help.seconds"))] = 60.0,
+    port: Annotated[str, typer.Option("--port", help=_words("tech.help.meter_port"))] = "",
 ) -> None:
     from zhenbao.agent.kit import BONDS
-    from zhenbao.agent.settings import kit_home, load_settings
+    from zhenbao.agent.settings import SERIAL_GLUCOSE_METERS, kit_home, load_settings
+    from zhenbao.technician.glucose_meters import enrol_by_radio, enrol_on_cable
 
     home = kit_home(_home(context))
+    if device in SERIAL_GLUCOSE_METERS:
+        meter = asyncio.run(enrol_on_cable(home, device, port))
+        told = {"maker": meter.maker, "model": meter.model, "serial": meter.serial, "firmware": meter.firmware}
+        typer.echo(_words("tech.enrolled", port=port, **told))
+        return
     asyncio.run(_pair(device, load_settings(home).bluetooth or None, home / BONDS, seconds))
+    if device == "glucose":
+        enrol_by_radio(home)
+
+
+@app.command("set-clock", help=_words("tech.help.set_clock"))
+def set_clock(
+    context: typer.Context,
+    seconds: Annotated[float, typer.Option("--seconds", help=_words("tech.help.seconds"))] = 60.0,
+) -> None:
+    from zhenbao.agent.settings import kit_home
+    from zhenbao.technician import glucose_meters
+
+    meter, before_s = asyncio.run(glucose_meters.set_clock(kit_home(_home(context)), seconds))
+    if before_s is None:
+        typer.echo(_words("tech.clock_set_unread", model=meter.model, serial=meter.serial))
+    else:
+        typer.echo(_words("tech.clock_set", model=meter.model, serial=meter.serial, minutes=before_s / 60))
 
 
 async def _pair(device: str, address: str | None, keys: Path, seconds: float) -> None:
+    from zhenbao.agent.settings import SERIAL_GLUCOSE_METERS
     from zhenbao.drivers.bp.driver import BloodPressureCuff
     from zhenbao.drivers.glucose.driver import GlucoseMeter
     from zhenbao.drivers.links.ble import open_radio
 
     drivers: dict[str, type[BloodPressureCuff | GlucoseMeter]] = {"bp": BloodPressureCuff, "glucose": GlucoseMeter}
     if device not in drivers:
-        raise InputError("choice", value=device, choices=", ".join(drivers))
+        raise InputError("choice", value=device, choices=", ".join([*drivers, *SERIAL_GLUCOSE_METERS]))
     driver = drivers[device]
     async with open_radio(address, keys) as radio:
         typer.echo(_words("tech.searching"))
@@ -113,7 +138,15 @@ def setup(
         str, typer.Option("--spirometry-group", help=_words("tech.help.spirometry_group"))
     ] = "",
 ) -> None:
-    from zhenbao.agent.settings import FILE, KitSettings, check_kit_id, check_spirometry, kit_home, save_settings
+    from zhenbao.agent.settings import (
+        FILE,
+        KitSettings,
+        check_kit_id,
+        check_spirometry,
+        kit_home,
+        load_settings,
+        save_settings,
+    )
 
     host, colon, port = hub.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
@@ -133,6 +166,9 @@ def setup(
         spirometry_group=spirometry_group,
         spirometry_flows=spirometry_flows,
     )
+    if (home / FILE).exists():  # setting up again forgets no meter on a cable
+        before = load_settings(home)
+        settings = replace(settings, glucose_meter=before.glucose_meter, glucose_port=before.glucose_port)
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
     if not spirometry_equation:

@@ -6,7 +6,7 @@ in exact decimal arithmetic.
 """
 
 import hashlib
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -124,6 +124,22 @@ class GlucoseReading:
         """Names this result on its meter for ever; survives a reset of the sequence and a change of the clock."""
         number = "" if self.lasting else self.sequence
         return f"{self.serial}|{number}|{hashlib.sha256(self.lasting or self.raw).hexdigest()[:16]}"
+
+
+def on_display(reading: GlucoseReading) -> Quantity | None:
+    """About what the meter's display shows, where it counts in another unit than it sends; None where it does not."""
+    sent = reading.concentration
+    if sent is None or sent.unit != "mg/dL" or reading.display_unit != "mmol/L":
+        return None
+    shown = (Decimal(str(sent.value)) / _MG_DL_IN_MMOL_L).quantize(Decimal("0.1"))
+    return Quantity(float(shown), "mmol/L", sent.comparator)
+
+
+def numbers_follow_time(readings: Sequence[GlucoseReading]) -> bool:
+    """Whether a later result has a higher number, so that "newer than" can be asked by number."""
+    timed = sorted((r for r in readings if r.base_time is not None), key=lambda r: r.sequence)
+    times = [r.base_time or "" for r in timed]
+    return len({r.sequence for r in timed}) == len(timed) and not (len(times) > 1 and times[0] > times[-1])
 
 
 def decode_measurement(frame: bytes, facts: MeterFacts = PLAIN_METER) -> GlucoseReading:
