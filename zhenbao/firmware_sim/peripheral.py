@@ -171,7 +171,7 @@ class Peripheral(ABC):
         await asyncio.gather(gone, leaving, return_exceptions=True)
 
     def secure_characteristic(
-        self, uuid: int, properties: gatt.Characteristic.Properties, value: object = b""
+        self, uuid: int | str, properties: gatt.Characteristic.Properties, value: object = b""
     ) -> gatt.Characteristic[bytes]:
         """A characteristic whose value and CCCD need an encrypted link."""
         permissions = PERMIT(0)
@@ -185,7 +185,8 @@ class Peripheral(ABC):
                 PERMIT.READABLE | PERMIT.WRITEABLE | PERMIT.READ_REQUIRES_ENCRYPTION | PERMIT.WRITE_REQUIRES_ENCRYPTION
             )
             descriptors.append(gatt.Descriptor(gatt.GATT_CLIENT_CHARACTERISTIC_CONFIGURATION_DESCRIPTOR, both))
-        made = gatt.Characteristic(core.UUID.from_16_bits(uuid), properties, permissions, value, descriptors)
+        whole = core.UUID.from_16_bits(uuid) if isinstance(uuid, int) else core.UUID(uuid)
+        made = gatt.Characteristic(whole, properties, permissions, value, descriptors)
         for descriptor in descriptors:
             descriptor.value = self._device.gatt_server.make_descriptor_value(made)
         return made
