@@ -49,6 +49,8 @@ def test_every_driver_has_an_entry_point_that_loads_and_names_itself() -> None:
         "bp-gatt",
         "bp-beurer-serial",
         "glucose-gatt",
+        "glucose-onetouch",
+        "glucose-contour",
         "ecg-front-end",
         "spirometer-front-end",
         "oximeter-gatt",

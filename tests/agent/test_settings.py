@@ -30,6 +30,9 @@ def test_settings_come_back_as_saved(tmp_path: Path) -> None:
         ("kit_id = ", "settings-syntax", None),
         ('kit_id = "kit-1"\nspirometry_equation = "gli2021"', "reference-equation", "gli2012, gli2022, jian2017"),
         ('kit_id = "kit-1"\nspirometry_group = "NEAsia"', "settings-group-alone", None),
+        ('kit_id = "kit-1"\nglucose_meter = "onetouch"', "settings-glucose", None),
+        ('kit_id = "kit-1"\nglucose_port = "/dev/ttyUSB0"', "settings-glucose", None),
+        ('kit_id = "kit-1"\nglucose_meter = "x"\nglucose_port = "y"', "settings-glucose", None),
         (
             'kit_id = "kit-1"\nspirometry_equation = "jian2017"\nspirometry_group = "NEAsia"',
             "settings-group-alone",

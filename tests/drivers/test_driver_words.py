@@ -8,7 +8,7 @@ import pytest
 import zhenbao.drivers
 from zhenbao.drivers.bp.codec import decode
 from zhenbao.drivers.frontend.messages import EndReason
-from zhenbao.drivers.glucose.codec import STATUS_BITS
+from zhenbao.drivers.glucose.codec import SERIAL_STATUS, STATUS_BITS
 from zhenbao.drivers.links.serial import _CODES
 from zhenbao.drivers.oximeter.reading import REASONS, TOLD
 from zhenbao.words import LANGUAGES, Words, catalogue
@@ -53,6 +53,7 @@ def test_every_status_and_reason_has_words(language: str) -> None:
     )
     assert len(every) == 7
     reasons = {s for s in STATUS_BITS if s not in ("battery-low", "too-high", "too-low")}
+    reasons |= set(SERIAL_STATUS)
     reasons |= {"control-solution", "not-blood", "no-concentration", "high-without-limit", "low-without-limit"}
     assert all(f"cuff_status.{status}" in words for status in every)
     reasons |= {*REASONS, "measurement-ongoing", "no-saturation", "no-pulse", "out-of-range"}

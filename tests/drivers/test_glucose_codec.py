@@ -246,16 +246,49 @@ def test_facts_are_found_by_maker_and_model() -> None:
     assert cuff_quirk(Device("bp-gatt", "A&D Medical", "UA-651BLE")).hangs_up_after_send
 
 
+@pytest.mark.parametrize(
+    ("device", "facts"),
+    [
+        (Device("", "Roche Diagnostics", "Accu-Chek Instant"), MeterFacts(10, 600)),
+        (
+            Device("", "Ascensia Diabetes Care", "Contour Next ONE"),
+            MeterFacts(None, 600, only_newer=True, clock="contour"),
+        ),
+        (Device("", "i-SENS", "CareSens N", firmware="1.2.4"), MeterFacts(lasting_sequence=False, clock="unknown")),
+        (Device("", "i-SENS", "CareSens N", firmware="1.2.40"), MeterFacts(clock="unknown")),
+        (Device("", "Someone", "Diamond Mini BT"), MeterFacts(lasting_sequence=False)),
+        (Device("", "LifeScan", "OneTouch Ultra2"), MeterFacts(20, 600)),
+    ],
+)
+def test_quirks_of_single_products(device: Device, facts: MeterFacts) -> None:
+    assert meter_facts(device) == facts
+
+
+def test_a_number_out_of_range_is_hi_or_lo_even_if_the_meter_does_not_say_so() -> None:
+    assert decode_measurement(measurement("59b2"), TEN_TO_600).concentration == Quantity(600, "mg/dL", ">")
+    assert decode_measurement(measurement("58b2"), TEN_TO_600).concentration == Quantity(600, "mg/dL")
+    assert decode_measurement(measurement("09b0"), TEN_TO_600).concentration == Quantity(10, "mg/dL", "<")
+
+
+def test_where_numbers_change_they_do_not_name_a_result() -> None:
+    other_number = FULL[:1] + b"\x09\x00" + FULL[3:]
+    changing = MeterFacts(lasting_sequence=False)
+    assert decode_measurement(FULL).device_key != decode_measurement(other_number).device_key
+    assert decode_measurement(FULL, changing).device_key == decode_measurement(other_number, changing).device_key
+    later = FULL[:8] + b"\x1f" + FULL[9:]  # one minute later
+    assert decode_measurement(FULL, changing).device_key != decode_measurement(later, changing).device_key
+
+
 def test_every_quirk_has_a_source() -> None:
     allowed = {
         "bp": {"maker", "model", "source", "tail", "hangs_up_after_send"},
-        "glucose": {"maker", "model", "source", "low_mg_dl", "high_mg_dl"},
+        "glucose": {"maker", "model", "source", "low_mg_dl", "high_mg_dl"}
+        | {"firmware", "lasting_sequence", "only_newer", "clock"},
         "scale": {"maker", "model", "source", "pound_step_lb"},
     }
     assert rows().keys() == allowed.keys()
     for kind, keys in allowed.items():
         for row in rows()[kind]:
             assert row.keys() <= keys
-            assert row["maker"]
-            assert row["model"]
+            assert row["maker"] or row["model"]
             assert row["source"]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from zhenbao.agent.settings import load_settings
+from zhenbao.agent.settings import load_settings, save_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,3 +75,11 @@ def test_a_mistake_is_told_at_once_and_writes_nothing(tmp_path: Path, chosen: tu
     assert ended.returncode == 2
     assert said in ended.stdout + ended.stderr
     assert not (tmp_path / "kit.toml").exists()
+
+
+def test_setting_up_again_keeps_the_meter_on_a_cable(tmp_path: Path) -> None:
+    set_up(tmp_path)
+    save_settings(tmp_path, replace(load_settings(tmp_path), glucose_meter="contour", glucose_port="/dev/ttyUSB0"))
+    assert set_up(tmp_path, "--village", "东湾村").returncode == 0
+    kept = load_settings(tmp_path)
+    assert (kept.village, kept.glucose_meter, kept.glucose_port) == ("东湾村", "contour", "/dev/ttyUSB0")

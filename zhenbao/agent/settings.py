@@ -17,6 +17,7 @@ from zhenbao.model.spirometry import EQUATIONS, FLOW_EQUATIONS, GLI2012_GROUPS
 FILE = "kit.toml"
 _LOWEST_M, _HIGHEST_M = -200, 4500
 """From the Turpan basin to the top of the highest band that has a reference (rule OX08)."""
+SERIAL_GLUCOSE_METERS = ("onetouch", "contour")
 _KIT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -39,6 +40,9 @@ class KitSettings:
     """Serial port of a serial pulse oximeter; empty: the oximeter is a Bluetooth one."""
     altitude_m: int | None = None
     """Height of the village above the sea; None: nobody has said, and saturation is judged as below 1500 m."""
+    glucose_meter: str = ""
+    """Empty: by Bluetooth. Otherwise what hangs on ``glucose_port``: ``onetouch`` or ``contour``."""
+    glucose_port: str = ""
     emergency_phone: str = "120"
     hub_phone: str = ""
     chest_pain_phone: str = ""
@@ -74,7 +78,8 @@ def load_settings(home: Path) -> KitSettings:
 
     Raises:
         InputError: ``settings-missing``, ``settings-syntax``, ``settings-key`` (with the nearest valid key),
-            ``settings-type``, ``settings-kit-id``, ``choice`` (ECG device), or as :func:`check_spirometry`.
+            ``settings-type``, ``settings-kit-id``, ``choice`` (ECG device), or as :func:`check_spirometry`
+            and :func:`check_glucose`.
     """
     path = home / FILE
     try:
@@ -95,6 +100,7 @@ def load_settings(home: Path) -> KitSettings:
     check_spirometry(
         table.get("spirometry_equation", ""), table.get("spirometry_group", ""), table.get("spirometry_flows", "")
     )
+    check_glucose(table.get("glucose_meter", ""), table.get("glucose_port", ""))
     return KitSettings(**table)
 
 
@@ -135,6 +141,16 @@ def check_ecg_device(device: str) -> str:
     if device and device not in ECG_DEVICES:
         raise InputError("choice", value=device[:32], choices=", ".join(ECG_DEVICES))
     return device
+
+
+def check_glucose(meter: str, port: str) -> None:
+    """Whether meter and port are both named, or neither.
+
+    Raises:
+        InputError: ``settings-glucose``.
+    """
+    if (meter and meter not in SERIAL_GLUCOSE_METERS) or bool(meter) != bool(port):
+        raise InputError("settings-glucose", known=", ".join(SERIAL_GLUCOSE_METERS))
 
 
 def check_kit_id(kit_id: str) -> str:

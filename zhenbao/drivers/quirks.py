@@ -26,10 +26,17 @@ class CuffQuirk:
 
 @dataclass(frozen=True, slots=True)
 class MeterFacts:
-    """What a glucose meter's manual tells and its frames do not: the limits behind HI and LO, in mg/dL."""
+    """What a glucose meter's frames do not tell: limits behind HI and LO, what its numbers and clock are worth."""
 
     low_mg_dl: int | None = None
     high_mg_dl: int | None = None
+    lasting_sequence: bool = True
+    """False: numbers run backwards or change with each new result, so they neither order nor name a result."""
+    only_newer: bool = False
+    """It wants to be asked for records from a number on, not for all."""
+    clock: Literal["", "contour", "unknown"] = ""
+    """Where its clock is. Empty: where the specification says. ``contour``: a characteristic of its own, only written.
+    ``unknown``: one whose layout is not known here, so it is neither read nor set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +66,17 @@ def cuff_quirk(device: Device) -> CuffQuirk:
 
 
 def meter_facts(device: Device) -> MeterFacts:
-    """The facts of a glucose meter by its maker and model."""
+    """The facts of a glucose meter by its maker, model and firmware."""
     row = _row("glucose", device)
-    return PLAIN_METER if row is None else MeterFacts(row.get("low_mg_dl"), row.get("high_mg_dl"))
+    if row is None:
+        return PLAIN_METER
+    return MeterFacts(
+        row.get("low_mg_dl"),
+        row.get("high_mg_dl"),
+        row.get("lasting_sequence", True),
+        row.get("only_newer", False),
+        row.get("clock", ""),
+    )
 
 
 def scale_quirk(device: Device) -> ScaleQuirk:

@@ -12,12 +12,16 @@ from zhenbao.model.errors import InputError, ZhenbaoError
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zhenbao.firmware_sim.bench import Bench
     from zhenbao.firmware_sim.waveforms.ecg import EcgSource
 
 WORDS = Words(os.environ.get("ZHENBAO_LANG", ""))
 DEMO_ECG_S = 600.0
 OXIMETERS = ("plx", "nonin", "cms50d-plus")
+MG_DL_IN_MMOL_L = 18.0156
+"""Glucose is 180.156 g/mol."""
 
 app = typer.Typer(help=WORDS("sim.help"), no_args_is_help=True, rich_markup_mode=None)
 
@@ -73,7 +77,7 @@ def devices(
             bench.pairing_mode(True)
         more = {} if serial_oximeter is None else {"oximeter": serial_oximeter.port}
         _announce(as_json, hci=bench.hci, serial=bench.serial_port, **more)
-        _until_interrupted(bench)
+        _until_interrupted(lambda line: _press(bench, line))
 
 
 @app.command("front-end", help=WORDS("sim.front_end.help"))
@@ -111,6 +115,49 @@ def cuff_cable(link: Link = None, as_json: Json = False) -> None:
         _until_interrupted(None)
 
 
+@app.command("meter", help=WORDS("sim.meter.help"))
+def meter(
+    kind: Annotated[str, typer.Argument(help=WORDS("sim.meter.kind"))],
+    link: Link = None,
+    mmol: Annotated[bool, typer.Option("--mmol", help=WORDS("sim.meter.mmol"))] = False,
+    as_json: Json = False,
+) -> None:
+    """A glucose meter on a cable; runs until Ctrl-C and takes drops of blood on standard input."""
+    from zhenbao.firmware_sim.serial_meters.contour import ContourMeter
+    from zhenbao.firmware_sim.serial_meters.onetouch import OneTouchUltra2
+
+    if kind == "onetouch":
+        with OneTouchUltra2(mmol_display=mmol, link=link) as one_touch:
+            _announce(as_json, meter=one_touch.port)
+            _until_interrupted(lambda line: _drop(line, lambda mg_dl: one_touch.test_blood(round(mg_dl))))
+    elif kind == "contour":
+        with ContourMeter(mmol=mmol, link=link) as contour:
+            _announce(as_json, meter=contour.port)
+            shown = "{:.1f}" if mmol else "{:.0f}"
+            per_unit = MG_DL_IN_MMOL_L if mmol else 1.0
+            _until_interrupted(
+                lambda line: _drop(line, lambda mg_dl: contour.test_blood(shown.format(mg_dl / per_unit)))
+            )
+    else:
+        raise InputError("choice", value=kind, choices="onetouch, contour")
+
+
+def _drop(line: str, test: Callable[[float], object]) -> None:
+    from zhenbao.firmware_sim import console
+
+    try:
+        button = console.parse(line)
+        if button is None:
+            return
+        if not isinstance(button, console.DropOfBlood):
+            raise InputError("sim-command")
+    except ZhenbaoError as error:
+        _complain(error)
+        return
+    test(button.mmol_l * MG_DL_IN_MMOL_L)
+    typer.echo(WORDS("sim.pressed"))
+
+
 def _source(file: Path | None, start_s: float = 0.0) -> EcgSource:
     from zhenbao.firmware_sim.waveforms.ecg import EcgModel
 
@@ -135,16 +182,16 @@ def _announce(as_json: bool, **where: str) -> None:
         typer.echo(WORDS("sim.ready.stop"))
 
 
-def _until_interrupted(bench: Bench | None) -> None:
+def _until_interrupted(press: Callable[[str], None] | None) -> None:
     """Press what is typed until Ctrl-C or SIGTERM; the end of the input does not end the devices."""
     import signal
     import sys
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if bench is not None:
+        if press is not None:
             for line in sys.stdin:
-                _press(bench, line)
+                press(line)
         while True:
             signal.pause()
     except KeyboardInterrupt:

@@ -11,14 +11,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bumble import att, core, gatt
 
 from zhenbao.firmware_sim import layouts
 from zhenbao.firmware_sim.layouts import Meal, SampleLocation, SampleType, SensorStatus, Sfloat
 from zhenbao.firmware_sim.peripheral import PERMIT, PROPERTY, Identity, Peripheral
-from zhenbao.firmware_sim.record_access import Answer, answer
+from zhenbao.firmware_sim.record_access import OPERATOR_UNSUPPORTED, Answer, answer
 from zhenbao.model.time import SystemClock, local_time
 
 if TYPE_CHECKING:
@@ -94,7 +94,16 @@ class GlucoseFaults:
     """After so many records of one transfer nothing more comes, not even a response; the link stays."""
     drops_link_after: int | None = None
     """After so many records of one transfer the meter ends the link."""
+    only_newer: bool = False
+    """A request for all records is not supported; it must be asked for those from a number on."""
     never_advertises: bool = False
+
+
+ClockKind = Literal["current-time", "date-time", "contour", "none"]
+"""Where the clock is: 2A2B in a service of its own, 2A08 in the Glucose Service, the Contour's own characteristic (it
+can only be written), or nowhere."""
+CONTOUR_SERVICE = "00000000-0002-11E2-9E96-0800200C9A66"
+CONTOUR_CLOCK = "00001026-0002-11E2-9E96-0800200C9A66"
 
 
 class GlucoseMeter(Peripheral):
@@ -111,12 +120,14 @@ class GlucoseMeter(Peripheral):
         identity: Identity = Identity(model="GLU-SIM", serial="GLU-0001"),  # noqa: B008 - frozen
         faults: GlucoseFaults = GlucoseFaults(),
         record_interval_s: float = 0.0,
+        clock_kind: ClockKind = "current-time",
     ) -> None:
         super().__init__(name, address, 0x1808, identity)
         self.records = list(records)
         self.faults = faults
         self.clock_offset_s = clock_offset_s
         self.record_interval_s = record_interval_s
+        self.clock_kind = clock_kind
         self.requests: list[bytes] = []
         """Every record access request received, accepted or not."""
         self._clock = clock or SystemClock()
@@ -187,15 +198,28 @@ class GlucoseMeter(Peripheral):
         feature = gatt.Characteristic(
             core.UUID.from_16_bits(0x2A51), PROPERTY.READ, PERMIT.READABLE, _FEATURES.to_bytes(2, "little")
         )
+        in_service, beside = self._clock_characteristics()
+        glucose = [self._measurement, self._context, feature, self._control, *in_service]
+        return [gatt.Service(core.UUID.from_16_bits(0x1808), glucose), *beside]
+
+    def _clock_characteristics(self) -> tuple[list[gatt.Characteristic[bytes]], list[gatt.Service]]:
+        """What belongs into the Glucose Service, and the services beside it."""
+        if self.clock_kind == "date-time":
+            value = gatt.CharacteristicValue(read=lambda _: layouts.date_time(self.now()), write=self._on_set_clock)
+            return [self.secure_characteristic(0x2A08, PROPERTY.READ | PROPERTY.WRITE, value)], []
+        if self.clock_kind == "contour":
+            own = self.secure_characteristic(
+                CONTOUR_CLOCK, PROPERTY.WRITE | PROPERTY.INDICATE, gatt.CharacteristicValue(write=self._on_set_contour)
+            )
+            return [], [gatt.Service(core.UUID(CONTOUR_SERVICE), [own])]
+        if self.clock_kind == "none":
+            return [], []
         time = self.secure_characteristic(
             0x2A2B,
             PROPERTY.READ | PROPERTY.WRITE | PROPERTY.NOTIFY,
             gatt.CharacteristicValue(read=lambda _: layouts.current_time(self.now()), write=self._on_set_clock),
         )
-        return [
-            gatt.Service(core.UUID.from_16_bits(0x1808), [self._measurement, self._context, feature, self._control]),
-            gatt.Service(core.UUID.from_16_bits(0x1805), [time]),
-        ]
+        return [], [gatt.Service(core.UUID.from_16_bits(0x1805), [time])]
 
     async def serve(self, connection: Connection) -> None:
         """Nothing is sent unasked."""
@@ -209,6 +233,14 @@ class GlucoseMeter(Peripheral):
             raise att.ATT_Error(VALUE_NOT_ALLOWED) from None
         self.clock_offset_s += (told - self.now()).total_seconds()
 
+    def _on_set_contour(self, _connection: Connection, value: bytes) -> None:
+        """1, the time in UTC, minutes to local time."""
+        if len(value) != 10 or value[0] != 1:
+            raise att.ATT_Error(VALUE_NOT_ALLOWED)
+        minutes = int.from_bytes(value[8:], "little", signed=True)
+        utc = datetime(int.from_bytes(value[1:3], "little"), *value[3:8])  # noqa: DTZ001 - a meter's clock has no zone
+        self.clock_offset_s += (utc + timedelta(minutes=minutes) - self.now()).total_seconds()
+
     def _on_request(self, connection: Connection, value: bytes) -> None:
         self.requests.append(bytes(value))
         abort = value[:1] == b"\x03"
@@ -221,7 +253,10 @@ class GlucoseMeter(Peripheral):
         if self._transfer is not None:
             self._transfer.cancel()
         told = self.numbered()
-        self._transfer = self.spawn(self._carry_out(connection, answer(bytes(value), [r.sequence for r in told]), told))
+        result = answer(bytes(value), [record.sequence for record in told])
+        if self.faults.only_newer and value[:2] == b"\x01\x01":
+            result = Answer(bytes([6, 0, 1, OPERATOR_UNSUPPORTED]))
+        self._transfer = self.spawn(self._carry_out(connection, result, told))
 
     async def _carry_out(self, connection: Connection, result: Answer, told: list[GlucoseRecord]) -> None:
         this = self._transfer

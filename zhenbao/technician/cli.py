@@ -67,21 +67,46 @@ def pair(
     context: typer.Context,
     device: Annotated[str, typer.Argument(help=_words("tech.help.device"))],
     seconds: Annotated[float, typer.Option("--seconds", help=_words("tech.help.seconds"))] = 60.0,
+    port: Annotated[str, typer.Option("--port", help=_words("tech.help.meter_port"))] = "",
 ) -> None:
     from zhenbao.agent.kit import BONDS
-    from zhenbao.agent.settings import kit_home, load_settings, save_settings
+    from zhenbao.agent.settings import SERIAL_GLUCOSE_METERS, kit_home, load_settings, save_settings
+    from zhenbao.technician.glucose_meters import enrol_by_radio, enrol_on_cable
 
     home = kit_home(_home(context))
+    if device in SERIAL_GLUCOSE_METERS:
+        meter = asyncio.run(enrol_on_cable(home, device, port))
+        told = {"maker": meter.maker, "model": meter.model, "serial": meter.serial, "firmware": meter.firmware}
+        typer.echo(_words("tech.enrolled", port=port, **told))
+        return
     settings = load_settings(home)
     address = asyncio.run(_pair(device, settings.bluetooth or None, home / BONDS, seconds))
-    if device == "polar-h10":
+    if device == "glucose":
+        enrol_by_radio(home)
+    elif device == "polar-h10":
         # Straps advertise to everybody: the kit records from its own one only.
         save_settings(home, replace(settings, ecg_strap=address))
         typer.echo(_words("tech.strap_assigned", address=address))
 
 
+@app.command("set-clock", help=_words("tech.help.set_clock"))
+def set_clock(
+    context: typer.Context,
+    seconds: Annotated[float, typer.Option("--seconds", help=_words("tech.help.seconds"))] = 60.0,
+) -> None:
+    from zhenbao.agent.settings import kit_home
+    from zhenbao.technician import glucose_meters
+
+    meter, before_s = asyncio.run(glucose_meters.set_clock(kit_home(_home(context)), seconds))
+    if before_s is None:
+        typer.echo(_words("tech.clock_set_unread", model=meter.model, serial=meter.serial))
+    else:
+        typer.echo(_words("tech.clock_set", model=meter.model, serial=meter.serial, minutes=before_s / 60))
+
+
 async def _pair(device: str, address: str | None, keys: Path, seconds: float) -> str:
     """Pair and give the device's address."""
+    from zhenbao.agent.settings import SERIAL_GLUCOSE_METERS
     from zhenbao.drivers.bp.driver import BloodPressureCuff
     from zhenbao.drivers.gatt_information import device_information
     from zhenbao.drivers.glucose.driver import GlucoseMeter
@@ -106,7 +131,7 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
         "polar-h10": ((PolarH10.service,), (PolarH10.protected,)),
     }
     if device not in drivers:
-        raise InputError("choice", value=device, choices=", ".join(drivers))
+        raise InputError("choice", value=device, choices=", ".join([*drivers, *SERIAL_GLUCOSE_METERS]))
     services, protected = drivers[device]
     notes: list[str] = []
 
@@ -243,12 +268,18 @@ def setup(
         spirometry_group=spirometry_group,
         spirometry_flows=spirometry_flows,
         ecg_device=check_ecg_device(ecg_device),
-        # A strap is assigned by pairing it, and stays.
-        ecg_strap=load_settings(home).ecg_strap if (home / FILE).exists() else "",
         healthypi_port=healthypi,
         healthypi_rate_hz=healthypi_rate,
         healthypi_nv_per_count=healthypi_scale,
     )
+    if (home / FILE).exists():  # what pairing assigned stays: the strap, the meter on a cable
+        before = load_settings(home)
+        settings = replace(
+            settings,
+            ecg_strap=before.ecg_strap,
+            glucose_meter=before.glucose_meter,
+            glucose_port=before.glucose_port,
+        )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
     if altitude is None:

@@ -10,22 +10,20 @@ import msgspec
 
 from zhenbao import rules
 from zhenbao.agent.capture import only_measurement
-from zhenbao.agent.kit import BONDS, Kit
+from zhenbao.agent.kit import Kit
+from zhenbao.agent.measure.glucose_meter import Meter, fetch
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.protocols import protocol
 from zhenbao.agent.recovery import close_orphans
 from zhenbao.agent.visit import Visit, kept_context, known_context
-from zhenbao.drivers.glucose.codec import GlucoseReading
-from zhenbao.drivers.glucose.driver import GlucoseMeter
-from zhenbao.drivers.links.ble import open_radio
-from zhenbao.model.errors import DeviceError, FrameError, InputError
+from zhenbao.drivers.glucose.codec import GlucoseReading, on_display
+from zhenbao.model.errors import InputError
 from zhenbao.model.ids import uuid7
 from zhenbao.model.observation import Observation
 from zhenbao.model.quantity import Quantity
 from zhenbao.model.time import local_time
 
 MEALS = ("fasting", "2h-after-meal", "random", "bedtime", "night", "unknown")
-FIND_S = 60.0
 OTHER_VISIT = "other-visit"
 """Why a good result is not charted: measured at another time, on whom nobody knows."""
 _BEYOND = {"high-without-limit": ">", "low-without-limit": "<"}
@@ -42,32 +40,17 @@ async def measure_glucose(kit: Kit, visit: Visit, *, meal: str) -> None:
         raise InputError("choice", value=meal, choices=", ".join(MEALS))
     with only_measurement(kit.home):
         close_orphans(kit, keep_encounter=visit.encounter.id)
-        kit.screen.say("agent.glucose_connect")
-        kit.screen.event("meter-wanted")
-        meter = GlucoseMeter(kit.clock)
-        readings: list[GlucoseReading] = []
-        broke_off: DeviceError | FrameError | None = None
-        async with open_radio(kit.settings.bluetooth or None, kit.home / BONDS) as radio:
-            found = await radio.find(GlucoseMeter.service, timeout_s=FIND_S)
-            async with radio.connect(found) as link:
-                try:
-                    async for reading in meter.read(link, after_sequence=kit.store.device_sequence(found.address)):
-                        readings.append(reading)
-                except (DeviceError, FrameError) as error:
-                    broke_off = error
+        fetched = await fetch(kit)
         arrived_s = kit.clock.monotonic_s()
-        _say_clock(kit, meter)
-        _sort(kit, visit, meter, readings, meal, arrived_s)
-        if broke_off is not None:
-            raise broke_off
-        if readings:
-            # Last of all: a crash before this line fetches the results again, and each is known by its key.
-            kit.store.set_device_sequence(found.address, max(r.sequence for r in readings))
+        _say_clock(kit, fetched.meter)
+        _sort(kit, visit, fetched.meter, fetched.readings, meal, arrived_s)
+        if fetched.broke_off is not None:
+            raise fetched.broke_off
+        # Last of all: a crash before this line fetches the results again, and each is known by its key.
+        fetched.remember(kit)
 
 
-def _sort(
-    kit: Kit, visit: Visit, meter: GlucoseMeter, readings: list[GlucoseReading], meal: str, arrived_s: float
-) -> None:
+def _sort(kit: Kit, visit: Visit, meter: Meter, readings: list[GlucoseReading], meal: str, arrived_s: float) -> None:
     """Chart the results of this visit; set aside every other."""
     aside: Counter[str] = Counter()
     charted = 0
@@ -97,7 +80,7 @@ def _sort(
     kit.screen.event("glucose", fetched=len(readings), charted=charted, other_visit=others, set_aside=dict(aside))
 
 
-def _of_this_visit(visit: Visit, meter: GlucoseMeter, reading: GlucoseReading) -> bool:
+def _of_this_visit(visit: Visit, meter: Meter, reading: GlucoseReading) -> bool:
     """Whether the result was measured since the visit began, by the kit's clock as far as the meter's is known."""
     if reading.device_time is None:
         return False
@@ -106,7 +89,7 @@ def _of_this_visit(visit: Visit, meter: GlucoseMeter, reading: GlucoseReading) -
     return measured >= began - timedelta(seconds=protocol("clock")["before_visit_s"])
 
 
-def _observation(kit: Kit, visit: Visit, meter: GlucoseMeter, reading: GlucoseReading, meal: str) -> Observation:
+def _observation(kit: Kit, visit: Visit, meter: Meter, reading: GlucoseReading, meal: str) -> Observation:
     now_ms = kit.clock.now_ms()
     context = {"meal": meal, **known_context(visit.patient, visit.encounter, now_ms)}
     if reading.context and reading.context.meal:
@@ -144,7 +127,7 @@ def _concentration(reading: GlucoseReading) -> Quantity:
     return Quantity(numbers["low_below_mg_dl"], "mg/dL", "<")
 
 
-def _say_clock(kit: Kit, meter: GlucoseMeter) -> None:
+def _say_clock(kit: Kit, meter: Meter) -> None:
     offset_s = meter.device_offset_s
     if offset_s is not None and abs(offset_s) > protocol("clock")["device_clock_warning_s"]:
         kit.screen.say("agent.device_clock", minutes=abs(offset_s) / 60)
@@ -153,11 +136,17 @@ def _say_clock(kit: Kit, meter: GlucoseMeter) -> None:
 
 def _say_result(kit: Kit, reading: GlucoseReading, observation: Observation, meal: str) -> None:
     quantity = observation.values["glucose_capillary"]
-    value = f"{quantity.value:.1f}" if quantity.unit == "mmol/L" else f"{quantity.value:.0f}"
     kit.screen.say(
         "agent.glucose_result",
-        value={">": f"HI(>{value})", "<": f"LO(<{value})", None: value}[quantity.comparator],
+        value=_shown(quantity),
         unit=quantity.unit,
         meal=kit.screen.words(f"meal.{meal}"),
         device_time=(reading.device_time or "").replace("T", " "),
     )
+    if (shown := on_display(reading)) is not None:
+        kit.screen.say("agent.glucose_display", value=_shown(shown), unit=shown.unit)
+
+
+def _shown(quantity: Quantity) -> str:
+    value = f"{quantity.value:.1f}" if quantity.unit == "mmol/L" else f"{quantity.value:.0f}"
+    return {">": f"HI(>{value})", "<": f"LO(<{value})", None: value}[quantity.comparator]

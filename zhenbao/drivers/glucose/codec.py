@@ -6,6 +6,7 @@ in exact decimal arithmetic.
 """
 
 import hashlib
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -50,7 +51,9 @@ STATUS_BITS = (
     "general-fault",
     "time-fault",
 )
-_QUARANTINE_STATUS = tuple(s for s in STATUS_BITS if s not in ("battery-low", "too-high", "too-low"))
+SERIAL_STATUS = ("record-damaged", "unknown-mark")
+"""What only meters on a cable tell: the meter's own memory check failed; a mark that no document at hand explains."""
+_QUARANTINE_STATUS = tuple(s for s in STATUS_BITS if s not in ("battery-low", "too-high", "too-low")) + SERIAL_STATUS
 _MG_DL_IN_MMOL_L = Decimal("18.0156")
 """Glucose, C6H12O6, is 180.156 g/mol (rule GL23); used only to write a meter's limit in its other unit."""
 
@@ -62,6 +65,7 @@ class GlucoseReading:
     """One stored result of a meter, and whether it may be charted."""
 
     sequence: int
+    """The meter's number. A meter on a cable tells none that lasts: 0 for the first record of its memory, and so on."""
     concentration: Quantity | None
     """``mg/dL`` or ``mmol/L``; HI and LO as comparator. None: the meter sent no number and its limits are unknown."""
     device_time: str | None
@@ -72,9 +76,14 @@ class GlucoseReading:
     fluid: str | None = None
     site: str | None = None
     status: frozenset[str] = frozenset()
-    """Names of ``STATUS_BITS``, and ``time-offset-unknown`` for an offset beyond its field."""
+    """Names of ``STATUS_BITS`` and ``SERIAL_STATUS``, and ``time-offset-unknown`` for an offset beyond its field."""
     context_follows: bool = False
     raw: bytes = b""
+    """As received."""
+    lasting: bytes = b""
+    """What of ``raw`` never changes, where its number may; empty: number and all bytes last."""
+    display_unit: Literal["mmol/L", "mg/dL"] | None = None
+    """What the meter's display counts in, where that may differ from what it sends."""
     device: Device = _UNKNOWN_METER
     """Which meter; filled in by the driver."""
     context: GlucoseContext | None = None
@@ -113,7 +122,24 @@ class GlucoseReading:
     @property
     def device_key(self) -> str:
         """Names this result on its meter for ever; survives a reset of the sequence and a change of the clock."""
-        return f"{self.serial}|{self.sequence}|{hashlib.sha256(self.raw).hexdigest()[:16]}"
+        number = "" if self.lasting else self.sequence
+        return f"{self.serial}|{number}|{hashlib.sha256(self.lasting or self.raw).hexdigest()[:16]}"
+
+
+def on_display(reading: GlucoseReading) -> Quantity | None:
+    """About what the meter's display shows, where it counts in another unit than it sends; None where it does not."""
+    sent = reading.concentration
+    if sent is None or sent.unit != "mg/dL" or reading.display_unit != "mmol/L":
+        return None
+    shown = (Decimal(str(sent.value)) / _MG_DL_IN_MMOL_L).quantize(Decimal("0.1"))
+    return Quantity(float(shown), "mmol/L", sent.comparator)
+
+
+def numbers_follow_time(readings: Sequence[GlucoseReading]) -> bool:
+    """Whether a later result has a higher number, so that "newer than" can be asked by number."""
+    timed = sorted((r for r in readings if r.base_time is not None), key=lambda r: r.sequence)
+    times = [r.base_time or "" for r in timed]
+    return len({r.sequence for r in timed}) == len(timed) and not (len(times) > 1 and times[0] > times[-1])
 
 
 def decode_measurement(frame: bytes, facts: MeterFacts = PLAIN_METER) -> GlucoseReading:
@@ -158,6 +184,7 @@ def decode_measurement(frame: bytes, facts: MeterFacts = PLAIN_METER) -> Glucose
         status=frozenset(status),
         context_follows=bool(flags & _CONTEXT),
         raw=frame,
+        lasting=b"" if facts.lasting_sequence else frame[:1] + frame[3:],
     )
 
 
@@ -190,13 +217,24 @@ def _concentration(
     number: Decimal | Special | None, unit: Literal["mmol/L", "mg/dL"], status: set[str], facts: MeterFacts
 ) -> Quantity | None:
     value = None if number is None or isinstance(number, Special) else number.scaleb(3 if unit == "mmol/L" else 5)
-    if "too-high" in status:
-        limit = _limit(facts.high_mg_dl, unit)
-        beyond = value if limit is None else limit
+    return within_range(value, unit, status, facts)
+
+
+def within_range(
+    value: Decimal | None, unit: Literal["mmol/L", "mg/dL"], status: Set[str], facts: MeterFacts
+) -> Quantity | None:
+    """The concentration; beyond the meter's range a bound with its comparator, whatever number the meter sends for HI.
+
+    Args:
+        value: in ``unit``, as sent; None where the meter sent no number.
+        status: ``too-high`` and ``too-low`` say HI and LO; a number out of range is one of them untold.
+    """
+    low, high = _limit(facts.low_mg_dl, unit), _limit(facts.high_mg_dl, unit)
+    if "too-high" in status or (value is not None and high is not None and value > high):
+        beyond = value if high is None else high
         return None if beyond is None else Quantity(float(beyond), unit, ">")
-    if "too-low" in status:
-        limit = _limit(facts.low_mg_dl, unit)
-        beyond = value if limit is None else limit
+    if "too-low" in status or (value is not None and low is not None and value < low):
+        beyond = value if low is None else low
         return None if beyond is None else Quantity(float(beyond), unit, "<")
     return None if value is None else Quantity(float(value), unit)
 

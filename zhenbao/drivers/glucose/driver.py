@@ -6,18 +6,21 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from zhenbao.drivers.gatt_information import clock_offset_s, device_information
+from zhenbao.drivers.gatt_information import CURRENT_TIME, DATE_TIME, clock_offset_s, device_information
 from zhenbao.drivers.glucose import racp, records
+from zhenbao.drivers.glucose.clock import CONTOUR_CLOCK, contour_time, current_time, date_time
 from zhenbao.drivers.glucose.codec import GlucoseReading
 from zhenbao.drivers.glucose.records import RecordRequests
 from zhenbao.drivers.links.gatt import sig_uuid
 from zhenbao.drivers.quirks import meter_facts
 from zhenbao.model.errors import DeviceError
 from zhenbao.model.observation import Device
-from zhenbao.model.time import Clock, SystemClock
+from zhenbao.model.time import Clock, SystemClock, local_time
 
 if TYPE_CHECKING:
     from zhenbao.drivers.links.gatt import GattLink
+
+_CLOCK_TOLERANCE_S = 3.0
 
 
 class GlucoseMeter:
@@ -54,13 +57,15 @@ class GlucoseMeter:
         async with link.notifications(*wanted) as received:
             self.device = await device_information(link, self.name)
             self.device_offset_s = await clock_offset_s(link, self._clock)
-            requests = RecordRequests(
-                link, received, self.device, meter_facts(self.device), patience_s=self.PROCEDURE_S
-            )
-            newer = racp.REPORT_ALL if after_sequence is None else racp.report_from((after_sequence + 1) & 0xFFFF)
+            facts = meter_facts(self.device)
+            requests = RecordRequests(link, received, self.device, facts, patience_s=self.PROCEDURE_S)
+            everything = racp.report_from(0) if facts.only_newer else racp.REPORT_ALL
+            if not facts.lasting_sequence:
+                after_sequence = None  # "newer than" means nothing to this meter
+            newer = everything if after_sequence is None else racp.report_from((after_sequence + 1) & 0xFFFF)
             async for reading in requests.request(newer):
                 yield reading
-            if after_sequence is not None and await self._hint_was_useless(requests, after_sequence):
+            if newer != racp.REPORT_ALL and await self._hint_was_useless(requests, after_sequence):
                 async for reading in requests.request(racp.REPORT_ALL):
                     yield reading
             if requests.code not in (racp.SUCCESS, racp.NO_RECORDS):
@@ -68,12 +73,41 @@ class GlucoseMeter:
             if requests.refused is not None:
                 raise requests.refused
 
+    async def set_clock(self, link: GattLink) -> float | None:
+        """Set the meter's clock to the kit's; give what it was off by before, in seconds, where that can be read.
+
+        For a technician, outside any visit: results stored before keep the time of the old clock, and their offset is
+        not known any more.
+
+        Raises:
+            DeviceError: ``meter-clock-closed`` (fact ``model``): it has no clock that is known how to set;
+                ``meter-clock``: it does not keep what it was told; ``not-paired``, ``gatt-refused``, ``link-lost``.
+        """
+        self.device = await device_information(link, self.name)
+        before_s = await clock_offset_s(link, self._clock)
+        kind = meter_facts(self.device).clock
+        if kind == "contour" and link.has(CONTOUR_CLOCK):
+            async with link.notifications(CONTOUR_CLOCK):  # it takes nothing from who does not listen
+                await link.write(CONTOUR_CLOCK, contour_time(local_time(self._clock.now_ms())))
+            return before_s
+        if kind == "unknown" or not (link.has(CURRENT_TIME) or link.has(DATE_TIME)):
+            raise DeviceError("meter-clock-closed", model=self.device.model)
+        now = local_time(self._clock.now_ms())
+        if link.has(CURRENT_TIME):
+            await link.write(CURRENT_TIME, current_time(now))
+        else:
+            await link.write(DATE_TIME, date_time(now))
+        after_s = await clock_offset_s(link, self._clock)
+        if after_s is None or abs(after_s) > _CLOCK_TOLERANCE_S:
+            raise DeviceError("meter-clock")
+        return before_s
+
     @staticmethod
-    async def _hint_was_useless(requests: RecordRequests, after_sequence: int) -> bool:
+    async def _hint_was_useless(requests: RecordRequests, after_sequence: int | None) -> bool:
         """Whether everything must be fetched: the meter cannot search by number, or its counter was reset."""
         if requests.code in racp.UNSUPPORTED:
             return True
-        if requests.code != racp.NO_RECORDS:
+        if requests.code != racp.NO_RECORDS or after_sequence is None:
             return False
         last: list[int] = []
         # A meter that cannot tell its last record, or hangs up once it has nothing new, is no failure of the reading.

@@ -1,0 +1,1 @@
+"""LifeScan OneTouch Ultra2 on a serial cable."""
