@@ -281,7 +281,7 @@ def test_where_numbers_change_they_do_not_name_a_result() -> None:
 
 def test_every_quirk_has_a_source() -> None:
     allowed = {
-        "bp": {"maker", "model", "source", "tail", "hangs_up_after_send"},
+        "bp": {"maker", "model", "source", "tail", "hangs_up_after_send", "notes"},
         "glucose": {"maker", "model", "source", "low_mg_dl", "high_mg_dl"}
         | {"firmware", "lasting_sequence", "only_newer", "clock"},
         "scale": {"maker", "model", "source", "pound_step_lb"},
