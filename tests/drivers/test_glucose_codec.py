@@ -3,6 +3,7 @@
 import contextlib
 import struct
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from zhenbao.drivers.gatt_time import decode_current_time, decode_date_time
 from zhenbao.drivers.glucose.codec import STATUS_BITS, decode_feature, decode_measurement
 from zhenbao.drivers.glucose.context import GlucoseContext, decode_context
 from zhenbao.drivers.glucose.racp import RacpResponse, RecordCount, decode_response, report_from
-from zhenbao.drivers.quirks import PLAIN_METER, MeterFacts, cuff_quirk, meter_facts, rows
+from zhenbao.drivers.quirks import PLAIN_METER, CuffQuirk, MeterFacts, ScaleQuirk, cuff_quirk, meter_facts, rows
 from zhenbao.model.errors import FrameError
 from zhenbao.model.observation import Device
 from zhenbao.model.quantity import Quantity
@@ -280,12 +281,9 @@ def test_where_numbers_change_they_do_not_name_a_result() -> None:
 
 
 def test_every_quirk_has_a_source() -> None:
-    allowed = {
-        "bp": {"maker", "model", "source", "tail", "hangs_up_after_send", "notes"},
-        "glucose": {"maker", "model", "source", "low_mg_dl", "high_mg_dl"}
-        | {"firmware", "lasting_sequence", "only_newer", "clock"},
-        "scale": {"maker", "model", "source", "pound_step_lb"},
-    }
+    kinds = {"bp": CuffQuirk, "glucose": MeterFacts, "scale": ScaleQuirk}
+    every = {"maker", "model", "firmware", "source"}
+    allowed = {kind: every | {f.name for f in fields(quirk)} for kind, quirk in kinds.items()}
     assert rows().keys() == allowed.keys()
     for kind, keys in allowed.items():
         for row in rows()[kind]:
