@@ -22,13 +22,26 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from zhenbao.drivers.bp import codec as bp
+from zhenbao.drivers.bp_beurer import codec as beurer
+from zhenbao.drivers.contec import codec as contec
+from zhenbao.drivers.contec import frame as contec_frame
 from zhenbao.drivers.frontend.frame import Decoder, Frame
 from zhenbao.drivers.frontend.messages import decode as front_end_message
 from zhenbao.drivers.frontend.settings import decode_block
 from zhenbao.drivers.gatt_time import decode_current_time, decode_date_time
 from zhenbao.drivers.glucose import codec as glucose
 from zhenbao.drivers.glucose.context import decode_context
+from zhenbao.drivers.glucose.contour import records as contour
+from zhenbao.drivers.glucose.contour.receiver import Receiver
+from zhenbao.drivers.glucose.onetouch import codec as onetouch
 from zhenbao.drivers.glucose.racp import decode_response
+from zhenbao.drivers.healthypi import frame as healthypi
+from zhenbao.drivers.oximeter import cms50d_plus, nonin, plx
+from zhenbao.drivers.polar import codec as polar
+from zhenbao.drivers.polar.heart_rate import decode_heart_rate
+from zhenbao.drivers.scale import codec as scale
+from zhenbao.drivers.thermometer import codec as thermometer
+from zhenbao.formats.bp_csv import parse_bp_series
 from zhenbao.formats.flow_table import read_flow_table
 from zhenbao.formats.gdt import read_gdt
 from zhenbao.formats.ndd_xml import read_ndd
@@ -56,6 +69,85 @@ def summed(data: bytes) -> object:
     return envelope(data + b"\x1a" + zlib.crc32(data).to_bytes(4, "big"))
 
 
+def spirometer(data: bytes) -> object:
+    """A byte stream, and the same bytes as frames whose sum is right."""
+    if data:
+        body = bytes(byte & 0x7F for byte in data[1:])
+        for decode, kind in (
+            (contec.decode_count, contec_frame.COUNT),
+            (contec.decode_record, contec_frame.RECORD),
+            (contec.decode_wave, contec_frame.WAVE),
+        ):
+            told(decode, contec_frame.summed(kind, *body))
+    return [told(contec.decode_record, frame) for frame in contec_frame.Decoder().feed(data)]
+
+
+def told(decode: Callable[[bytes], object], data: bytes) -> object:
+    """What it gives, or None where it refuses, so that a second decoder has its turn with the same bytes."""
+    try:
+        return decode(data)
+    except EXPECTED:
+        return None
+
+
+def one_touch(data: bytes) -> object:
+    """A line as it is, and with the right sum."""
+    answers = (
+        onetouch.decode_serial,
+        onetouch.decode_version,
+        onetouch.decode_unit,
+        onetouch.decode_clock,
+        onetouch.decode_header,
+        onetouch.decode_record,
+    )
+    with_sum = data + f" {sum(data) & 0xFFFF:04X}".encode("ascii")
+    return [told(decode, line) for decode in answers for line in (data, with_sum)]
+
+
+def contour_link(data: bytes) -> object:
+    """The other end of the line says anything, and falls silent in between."""
+    receiver = Receiver()
+    for at in range(0, len(data), 16):
+        receiver.receive(data[at : at + 16])
+        receiver.silence()
+    return receiver.take_records()
+
+
+CONTOUR_HEADER = (
+    rb"H|\^&||x|Bayer7390^01.24\01.04^7390-1234567|A=1^C=63^G=1^I=0200^U=0^V=10600|31||||||P|1|201501010000"
+)
+"""As the format has it; the meter is made up."""
+
+
+def contour_record(data: bytes) -> object:
+    """A header, and a result after a good header."""
+    header = contour.decode_header(CONTOUR_HEADER)
+    return told(contour.decode_header, data), contour.decode_result(data, header)
+
+
+def oximeter_stream(data: bytes) -> object:
+    """A byte stream, and what a second of it would say."""
+    packets = list(cms50d_plus.Decoder().feed(data))
+    return cms50d_plus.reading(packets) if packets else None
+
+
+def board(data: bytes) -> object:
+    """A byte stream, and the same bytes as a payload."""
+    pieces = list(healthypi.Decoder().feed(data))
+    return pieces, healthypi.decode_payload(data[0] & 7, data[1:]) if data else None
+
+
+def strap(data: bytes) -> object:
+    """Everything a chest strap may notify or let be read."""
+    decoders = (polar.decode_features, polar.decode_answer, polar.decode_settings, polar.decode_ecg)
+    return [told(decode, data) for decode in decoders], decode_heart_rate(data)
+
+
+def series(data: bytes) -> object:
+    """A table as it is, and with told columns."""
+    return told(parse_bp_series, data), parse_bp_series(data, columns="time,systolic,diastolic", unit="mmHg")
+
+
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "blood pressure": bp.decode,
     "cuff pressure": bp.decode_cuff_pressure,
@@ -65,6 +157,22 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "record access": decode_response,
     "date and time": decode_date_time,
     "current time": decode_current_time,
+    "cuff on a cable": beurer.decode,
+    "OneTouch": one_touch,
+    "Contour, line": contour_link,
+    "Contour, records": contour_record,
+    "oximeter, spot": plx.decode_spot,
+    "oximeter, continuous": plx.decode_continuous,
+    "oximeter features": plx.decode_features,
+    "oximeter, Nonin": nonin.decode,
+    "oximeter on a cable": oximeter_stream,
+    "thermometer": thermometer.decode,
+    "thermometer site": thermometer.decode_site,
+    "scale": scale.decode,
+    "chest strap": strap,
+    "HealthyPi": board,
+    "Contec spirometer": spirometer,
+    "table of blood pressures": series,
     "front-end": front_end,
     "front-end settings": decode_block,
     "envelope": envelope,

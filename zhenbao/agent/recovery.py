@@ -52,7 +52,8 @@ def _left_behind(kit: Kit, capture: Capture) -> tuple[Observation, list[Recordin
         return (observation, []) if observation else None
     if capture.code == "spo2":
         observation = close_spo2(kit, encounter, capture.id)
-    elif capture.code in CODES:
+        return (observation, []) if observation else None
+    if capture.code in CODES:
         observation = close_spot(kit, encounter, capture.code, capture.id)
         return (observation, []) if observation else None
     if capture.code == "spirometry":
