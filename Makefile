@@ -1,6 +1,6 @@
 # make demo   the whole story on this machine, with simulated devices
 # make test   all tests (as root it installs the Debian packages that some need; otherwise those skip and say so)
-# make check  format, lint, types, layers, fast tests: under a minute, before every push
+# make check  format, lint, types, layers, fast tests: about two minutes, before every push
 # make validate  accuracy on public recordings, where they lie, other packages beside ours; writes docs/clinical/ecg.md and spirometry-accuracy.md
 # make fuzz   ten minutes of damaged bytes for every decoder
 # make bench  speed, import and memory beside other packages, as ratios of one run

@@ -28,6 +28,8 @@ from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
 
+from zhenbao.model.errors import FrameError
+
 PROPERTIES, PERMISSIONS = Characteristic.Properties, att.Attribute.Permissions
 ENCRYPTED = (
     PERMISSIONS.READABLE
@@ -270,3 +272,27 @@ async def meter(air: Air) -> Meter:
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
     return tmp_path / "kit" / "bonds.json"
+
+
+Decoded = Callable[[Callable[[bytes], object], bytes], object]
+
+
+@pytest.fixture(scope="session")
+def decoded_or_refused() -> Decoded:
+    """Any bytes: a value that keeps the bytes it was made of, or a refusal that says what belongs where in them."""
+
+    def check(decode: Callable[[bytes], object], frame: bytes) -> object:
+        value, refused = None, None
+        try:
+            value = decode(frame)
+        except FrameError as error:
+            refused = error
+        if refused is None:
+            assert getattr(value, "raw", frame) == frame
+        else:
+            assert refused.frame in frame
+            assert 0 <= refused.offset <= len(refused.frame)
+            assert refused.expected
+        return value
+
+    return check

@@ -1,9 +1,8 @@
 """Frames of a Polar H10 against other people's captures and tests."""
 
-import contextlib
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +13,9 @@ from zhenbao.drivers.polar.codec import EcgFrame
 from zhenbao.drivers.polar.heart_rate import decode_heart_rate
 from zhenbao.drivers.polar.placing import Placement
 from zhenbao.model.errors import FrameError
+
+if TYPE_CHECKING:
+    from tests.drivers.conftest import Decoded
 
 VECTORS = tomllib.loads((Path(__file__).parents[1] / "vectors" / "polar_h10.toml").read_text(encoding="utf-8"))
 REAL = [v for v in VECTORS["ecg"] if "REAL" in v["origin"]]
@@ -105,8 +107,8 @@ def test_a_heart_rate_that_is_cut_off_or_too_long_is_refused(value: str) -> None
         decode_heart_rate(bytes.fromhex(value))
 
 
-@given(st.binary(max_size=40))
-def test_any_bytes_decode_or_raise_frame_error(value: bytes) -> None:
+@given(value=st.binary(max_size=40))
+def test_any_bytes_decode_or_raise_frame_error(value: bytes, decoded_or_refused: "Decoded") -> None:
     for decode in (
         codec.decode_features,
         codec.decode_answer,
@@ -114,8 +116,7 @@ def test_any_bytes_decode_or_raise_frame_error(value: bytes) -> None:
         codec.decode_ecg,
         decode_heart_rate,
     ):
-        with contextlib.suppress(FrameError):
-            decode(value)
+        decoded_or_refused(decode, value)
 
 
 def test_five_real_frames_apart_are_four_lost_ones() -> None:

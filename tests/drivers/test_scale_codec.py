@@ -1,8 +1,8 @@
 """Scale frames against other people's captures and tests."""
 
-import contextlib
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,9 @@ from zhenbao.drivers.scale.codec import Weight, decode
 from zhenbao.model.errors import FrameError
 from zhenbao.model.observation import Device
 from zhenbao.model.quantity import Quantity
+
+if TYPE_CHECKING:
+    from tests.drivers.conftest import Decoded
 
 FILE = Path(__file__).parents[1] / "vectors" / "weight_gatt.toml"
 VECTORS = tomllib.loads(FILE.read_text(encoding="utf-8"))["vector"]
@@ -70,7 +73,6 @@ def test_a_truncated_frame_is_refused(length: int) -> None:
         decode(FULL[:length])
 
 
-@given(st.binary(max_size=20))
-def test_any_bytes_decode_or_raise_frame_error(frame: bytes) -> None:
-    with contextlib.suppress(FrameError):
-        decode(frame)
+@given(frame=st.binary(max_size=20))
+def test_any_bytes_decode_or_raise_frame_error(frame: bytes, decoded_or_refused: "Decoded") -> None:
+    decoded_or_refused(decode, frame)

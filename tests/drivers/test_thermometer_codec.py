@@ -1,8 +1,8 @@
 """Thermometer frames against other people's tests, and every special number."""
 
-import contextlib
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,9 @@ from zhenbao.drivers.thermometer.codec import Temperature, decode, decode_site
 from zhenbao.model.errors import FrameError
 from zhenbao.model.observation import Device
 from zhenbao.model.quantity import Quantity
+
+if TYPE_CHECKING:
+    from tests.drivers.conftest import Decoded
 
 FILE = Path(__file__).parents[1] / "vectors" / "temperature_gatt.toml"
 VECTORS = tomllib.loads(FILE.read_text(encoding="utf-8"))["vector"]
@@ -87,9 +90,7 @@ def test_what_names_a_result() -> None:
     assert Temperature(None, raw=b"\1").device_key is None
 
 
-@given(st.binary(max_size=20))
-def test_any_bytes_decode_or_raise_frame_error(frame: bytes) -> None:
-    with contextlib.suppress(FrameError):
-        decode(frame)
-    with contextlib.suppress(FrameError):
-        decode_site(frame)
+@given(frame=st.binary(max_size=20))
+def test_any_bytes_decode_or_raise_frame_error(frame: bytes, decoded_or_refused: "Decoded") -> None:
+    decoded_or_refused(decode, frame)
+    decoded_or_refused(decode_site, frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -93,8 +94,12 @@ def test_stopping_twice_or_before_starting_is_harmless() -> None:
     broker = EmbeddedBroker()
     broker.stop()
     broker.start()
+    with socket.create_connection(("127.0.0.1", broker.port), timeout=5):
+        pass
     broker.stop()
     broker.stop()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", broker.port), timeout=5)
 
 
 @pytest.mark.parametrize("address", ["http://x:1", "mqtt://", "mqtt://host:notaport", "somewhere", "mqtt://h:1/topic"])

@@ -293,10 +293,12 @@ def test_a_hub_that_is_nowhere_is_tried_again_until_it_is_there(wait_for: Wait) 
         port = taken.getsockname()[1]
     link = MqttLink("127.0.0.1", port, f"kit-{uuid4().hex[:6]}", first_wait_s=0.05)
     link.start()
+    assert not link.connected
     broker = EmbeddedBroker(port)
     broker.start()
     try:
         wait_for(lambda: link.connected)
+        assert link.connected
     finally:
         link.stop()
         broker.stop()

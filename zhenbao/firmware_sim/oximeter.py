@@ -7,6 +7,7 @@ after some seconds: by a spot-check indication, or by SmartPoint.
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -116,8 +117,9 @@ class _Oximeter(Peripheral):
                     return
             await asyncio.sleep(1 / self.speed)
 
+    @abstractmethod
     async def _second(self, connection: Connection) -> None:
-        raise NotImplementedError
+        """Send what belongs to one second."""
 
     def _shown(self) -> tuple[int, int]:
         """Saturation and pulse rate of this second."""

@@ -102,11 +102,17 @@ def test_the_curve_stays_and_nothing_stays_where_nobody_blew(tmp_path: Path) -> 
     assert len(out.getvalue().splitlines()) == before + 10
 
 
-@pytest.mark.parametrize("samples", [b"", np.full(40, -32768, "<i2").tobytes()])
-def test_silence_and_lost_samples_raise_nothing(tmp_path: Path, samples: bytes) -> None:
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [(b"", ""), (np.full(40, -32768, "<i2").tobytes(), "Lips tight round the mouthpiece, ready\n")],
+    ids=["silence", "lost"],
+)
+def test_silence_and_lost_samples_raise_nothing(tmp_path: Path, samples: bytes, said: str) -> None:
+    out = io.StringIO()
     with KitStore.open(tmp_path, kit_id="kit-test", clock=SystemClock()) as store:
-        kit = Kit(tmp_path, KitSettings("kit-test"), store, SystemClock(), Screen(Words("en"), out=io.StringIO()))
+        kit = Kit(tmp_path, KitSettings("kit-test"), store, SystemClock(), Screen(Words("en"), out=out))
         live = LiveBlow(kit, lambda _: 1.0, age_years=None, predicted_fvc_l=None)
         live.hear(FlowSamples(0, samples))
         live.hear(StreamHead(Stream.FLOW, FS_HZ, 1, LSB, None, None))
         live.hear(FlowSamples(0, samples))
+    assert out.getvalue() == said  # no cheer, no curve: nobody has blown
