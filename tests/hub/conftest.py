@@ -15,10 +15,11 @@ from uuid import UUID
 
 import pytest
 
+from zhenbao.hub import passwords
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Desk, Duty, Kit, Roster
 from zhenbao.hub.server import add_practitioner
-from zhenbao.hub.store import HubStore, people
+from zhenbao.hub.store import HubStore
 from zhenbao.hub.store.database import Database
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.worklist import Worklist
@@ -244,10 +245,10 @@ def desk(store: HubStore) -> Practitioner:
     )
 
 
-_hash = functools.cache(people.hash_password)
+_hash = functools.cache(passwords.hash_password)
 
 
 @pytest.fixture(autouse=True)
 def _hash_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The accounts made here share one password; its deliberately slow hash is computed once."""
-    monkeypatch.setattr(people, "hash_password", _hash)
+    monkeypatch.setattr(passwords, "hash_password", _hash)

@@ -100,6 +100,7 @@ def test_a_specialist_reports_and_signs(chromium: Browser, hub: Hub, kit: KitVoi
     assert "本机初筛提示" in page.inner_text(".preliminary")
     page.fill("textarea[name=conclusion]", "窦性心动过缓,心率32次/分")
     page.fill("input[name=advice]", "平卧,呼120,转县医院")
+    page.fill("#report-form [name=password]", PASSWORD)
     page.wait_for_selector("#saved:has-text('草稿已自动保存')")
     page.click("button[name=sign]")
     assert page.is_visible("button[name=sign]")  # the check is not ticked: the browser holds it back

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pytest
 
-from zhenbao.hub.worklist import may_open
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.report import Viewed
@@ -225,11 +224,11 @@ def test_a_specialist_sees_only_what_is_theirs(
     assert [row.item.id for row in worklist.rows(heart)] == [item.id]
     assert worklist.rows(lungs) == []
     assert [row.item.id for row in worklist.rows(desk)] == [item.id]
-    assert [may_open(person, item) for person in (heart, lungs, desk)] == [True, False, False]
-    for person in (lungs, desk):
+    assert [worklist.viewer(person).may("open", item) for person in (heart, lungs, desk)] == [True, False, False]
+    for person, why in ((lungs, "denied-unassigned"), (desk, "denied-role")):
         with pytest.raises(InputError) as raised:
             worklist.open_case(item.id, person)
-        assert raised.value.code == "case-not-yours"
+        assert raised.value.code == why
     assert only(worklist).acknowledged_ms is None
     from zhenbao.hub.store import audit
 

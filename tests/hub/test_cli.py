@@ -33,15 +33,15 @@ def run(folder: Path, *arguments: str, typed: str = "") -> Result:
 
 
 def add(folder: Path, *more: str, account: str = "heart", password: str = "correct horse\n") -> Result:  # noqa: S107
-    arguments = ["practitioner", "add", account, "--name", "演示医师甲", "--password-stdin", *more]
+    arguments = ["user", "add", account, "--name", "演示医师甲", "--password-stdin", *more]
     return run(folder, *arguments, typed=password)
 
 
 def test_an_account_is_made_listed_and_disabled(folder: Path) -> None:
     assert "heart" in add(folder, "--specialty", "cardiology").output
-    assert "演示医师甲" in run(folder, "practitioner", "list").output
-    run(folder, "practitioner", "disable", "heart")
-    assert run(folder, "practitioner", "list").output == ""
+    assert "演示医师甲" in run(folder, "user", "list").output
+    run(folder, "user", "disable", "heart")
+    assert run(folder, "user", "list").output == ""
     assert "correct horse" not in (folder / "hub.db").read_bytes().decode("latin-1")
 
 

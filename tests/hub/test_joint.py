@@ -97,5 +97,5 @@ def test_who_is_not_asked_sees_nothing(worklist: Worklist, store: HubStore, read
         password="correct horse",
     )
     assert worklist.rows(sugar) == []
-    with pytest.raises(InputError, match="case-not-yours"):
+    with pytest.raises(InputError, match="denied-unassigned"):
         worklist.open_case(worklist.rows()[0].item.id, sugar)

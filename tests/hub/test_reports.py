@@ -117,7 +117,7 @@ def test_another_doctor_does_not_sign_over_a_report_unknown_to_them(
 def test_who_has_not_opened_the_case_cannot_sign_it(
     reports: Reports, heart_2: Practitioner, lungs: Practitioner, case_id: UUID
 ) -> None:
-    for person, code in ((heart_2, "report-nothing-seen"), (lungs, "case-not-yours")):
+    for person, code in ((heart_2, "report-nothing-seen"), (lungs, "denied-unassigned")):
         with pytest.raises(InputError) as raised:
             reports.sign(case_id, person, conclusion="结论", advice="卧床")
         assert raised.value.code == code

@@ -87,6 +87,7 @@ def sign(browser: TestClient, case_id: UUID, **values: str) -> Response:
         "after": "",
         "checked": "yes",
         "sign": "1",
+        "password": "correct horse",
     }
     return browser.post(f"/cases/{case_id}/report", data=data | {"csrf": csrf_of(page)} | values)
 
@@ -339,6 +340,7 @@ def test_who_may_open_what(
                     "advice": "y",
                     "checked": "yes",
                     "sign": "1",
+                    "password": "correct horse",
                 },
             ).status_code
             == 403

@@ -22,6 +22,7 @@ class Specialist:
     """
 
     def __init__(self, url: str, account: str, password: str) -> None:
+        self._password = password
         self._client = httpx.Client(base_url=url, follow_redirects=True, timeout=10)
         self._submit(self._get("/login"), "/login", {"account": account, "password": password})
 
@@ -39,6 +40,7 @@ class Specialist:
     def sign_report(self, case: str, *, conclusion: str, advice: str, urgency: str) -> None:
         """Write the report and sign it."""
         written = {"conclusion": conclusion, "advice": advice, "urgency": urgency, "checked": "yes", "sign": "1"}
+        written["password"] = self._password
         self._submit(self._get(f"{case}?more=1"), f"{case}/report", written)
 
     def _get(self, path: str) -> httpx.Response:

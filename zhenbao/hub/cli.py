@@ -5,27 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from zhenbao.hub import accounts_cli
+from zhenbao.hub.options import HERE as _HERE
+from zhenbao.hub.options import Database, Directory
+from zhenbao.hub.options import open_store as _store
 from zhenbao.words import Words
-
-if TYPE_CHECKING:
-    from zhenbao.hub.store import HubStore
 
 _words = Words(os.environ.get("ZHENBAO_LANG", ""))
 
 app = typer.Typer(
     help=_words("hub.cli.help"), no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
 )
-practitioner = typer.Typer(help=_words("hub.cli.practitioner"), no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(practitioner, name="practitioner")
+app.add_typer(accounts_cli.user, name="user")
+app.add_typer(accounts_cli.org, name="org")
 
-Directory = Annotated[Path, typer.Option("--dir", envvar="ZHENBAO_HUB_DIR", help=_words("hub.cli.directory"))]
-Database = Annotated[str, typer.Option("--database", envvar="ZHENBAO_HUB_DATABASE", help=_words("hub.cli.database"))]
 RosterFile = Annotated[Path | None, typer.Option("--roster", help=_words("hub.cli.roster"))]
-_HERE = Path("zhenbao-hub")
 
 
 @app.command("serve", help=_words("hub.cli.serve"))
@@ -67,62 +65,6 @@ def serve(
     stop.wait()
     hub.close()
     typer.echo(_words("hub.cli.stopped"))
-
-
-@practitioner.command("add", help=_words("hub.cli.practitioner_add"))
-def practitioner_add(
-    account: Annotated[str, typer.Argument(help=_words("hub.cli.account"))],
-    name: Annotated[str, typer.Option("--name", help=_words("hub.cli.name"))],
-    role: Annotated[str, typer.Option("--role", help=_words("hub.cli.role"))] = "specialist",
-    specialty: Annotated[str, typer.Option("--specialty", help=_words("hub.cli.specialty"))] = "",
-    phone: Annotated[str, typer.Option("--phone", help=_words("hub.cli.phone"))] = "",
-    password_stdin: Annotated[bool, typer.Option("--password-stdin", help=_words("hub.cli.password_stdin"))] = False,
-    directory: Directory = _HERE,
-    database: Database = "",
-) -> None:
-    from zhenbao.hub.server import add_practitioner
-    from zhenbao.hub.store.people import check_role
-
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = typer.prompt(_words("hub.cli.password_prompt"), hide_input=True, confirmation_prompt=True)
-    store = _store(directory, database)
-    add_practitioner(
-        store,
-        account,
-        name=name,
-        role=check_role(role),
-        specialty=specialty or None,
-        phone=phone,
-        password=password,
-    )
-    typer.echo(_words("hub.cli.added", login=account))
-
-
-@practitioner.command("list", help=_words("hub.cli.practitioner_list"))
-def practitioner_list(directory: Directory = _HERE, database: Database = "") -> None:
-    from zhenbao.hub.store import people
-
-    with _store(directory, database).reading() as connection:
-        for person in people.everyone(connection):
-            role = _words(f"hub.role.{person.role}")
-            typer.echo("  ".join(filter(None, (person.login, person.name, role, person.specialty, person.phone))))
-
-
-@practitioner.command("disable", help=_words("hub.cli.practitioner_disable"))
-def practitioner_disable(
-    account: Annotated[str, typer.Argument(help=_words("hub.cli.account"))],
-    directory: Directory = _HERE,
-    database: Database = "",
-) -> None:
-    from zhenbao.hub.store import audit, people
-
-    store = _store(directory, database)
-    with store.writing() as connection:
-        people.disable(connection, account, store.clock.now_ms())
-        audit.append(connection, store.clock.now_ms(), "admin", "practitioner-disabled", f"practitioner:{account}")
-    typer.echo(_words("hub.cli.disabled", login=account))
 
 
 @app.command("worklist", help=_words("hub.cli.worklist"))
@@ -240,17 +182,6 @@ def quarantine(
         )
     if not items:
         typer.echo(_words("hub.cli.quarantine_empty"))
-
-
-def _store(directory: Path, database: str) -> HubStore:
-    """The hub's store, beside a running hub or without one."""
-    from zhenbao.hub.server import DATABASE
-    from zhenbao.hub.store import HubStore
-    from zhenbao.model.time import SystemClock
-
-    if not database:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", SystemClock())
 
 
 def _json(value: object) -> None:

@@ -12,12 +12,13 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
+from zhenbao.hub.access import check, leads
 from zhenbao.hub.store import audit, outbox, work
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.tables import reports, views
 from zhenbao.hub.store.work import WorkItem
-from zhenbao.hub.worklist import answered_by, leads, may_open
+from zhenbao.hub.worklist import answered_by
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Urgency
 from zhenbao.model.ids import uuid7
@@ -39,12 +40,12 @@ class Reports:
         """Keep what the author has written so far. Each author has one draft a case.
 
         Raises:
-            InputError: ``case-unknown``, ``case-not-yours``, ``report-too-long``, ``advice-one-line``,
+            InputError: ``case-unknown``, why not (see ``access.check``), ``report-too-long``, ``advice-one-line``,
                 ``report-urgency``.
         """
         now_ms = self._store.clock.now_ms()
         with self._store.writing() as connection:
-            item = _allowed(connection, case_id, author)
+            item = _allowed(connection, case_id, author, now_ms)
             return _save(connection, item, author, conclusion, advice, urgency, now_ms)
 
     def sign(
@@ -72,7 +73,7 @@ class Reports:
         """
         now_ms = self._store.clock.now_ms()
         with self._store.writing() as connection:
-            item = _allowed(connection, case_id, author)
+            item = _allowed(connection, case_id, author, now_ms)
             if not conclusion.strip() or not advice.strip():
                 raise InputError("report-empty")
             newest = _newest_signed(connection, item.encounter_id)
@@ -98,10 +99,10 @@ class Reports:
         """Throw the author's draft away; a signed report cannot be.
 
         Raises:
-            InputError: ``case-unknown``, ``case-not-yours``.
+            InputError: ``case-unknown``, or why not (see ``access.check``).
         """
         with self._store.writing() as connection:
-            item = _allowed(connection, case_id, author)
+            item = _allowed(connection, case_id, author, self._store.clock.now_ms())
             connection.execute(delete(reports).where(*_draft_of(item.id, author)))
 
     def altered(self) -> list[UUID]:
@@ -135,12 +136,11 @@ def signature(row: Row[tuple[object, ...]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _allowed(connection: Connection, case_id: UUID, person: Practitioner) -> WorkItem:
+def _allowed(connection: Connection, case_id: UUID, person: Practitioner, now_ms: int) -> WorkItem:
     item = work.find(connection, case_id)
     if item is None:
         raise InputError("case-unknown")
-    if not may_open(person, item):
-        raise InputError("case-not-yours")
+    check(connection, person, "report", item, now_ms)
     return item
 
 

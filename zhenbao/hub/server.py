@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from zhenbao.hub.broker import HOST, EmbeddedBroker
+from zhenbao.hub.permission import Role
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
-from zhenbao.hub.store import Counters, HubStore, audit, people
-from zhenbao.hub.store.people import Practitioner, Role
+from zhenbao.hub.store import Counters, HubStore, audit, organisations, people
+from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.work import WorkItem
 from zhenbao.hub.worklist import Worklist
 from zhenbao.model.errors import InputError, LinkDown, StorageError
@@ -218,17 +219,18 @@ def add_practitioner(
     specialty: str | None,
     phone: str,
     password: str,
+    org_id: str = organisations.ROOT,
 ) -> Practitioner:
     """Make an account, and a row of the audit with it.
 
     Raises:
-        InputError: ``login-form``, ``login-taken``, ``specialty-missing``, ``specialty-unknown`` or
+        InputError: ``login-form``, ``login-taken``, ``specialty-missing``, ``specialty-unknown``, ``org-unknown`` or
             ``password-short``.
     """
     departments = [key for key, value in specialties().items() if value.kind == "department"]
     if specialty is not None and specialty not in departments:
         raise InputError("specialty-unknown", specialty=specialty[:40], known=", ".join(departments))
-    person = Practitioner(login, name, role, specialty, phone)
+    person = Practitioner(login, name, role, specialty, phone, org_id)
     with store.writing() as connection:
         now_ms = store.clock.now_ms()
         people.add(connection, person, password, now_ms)

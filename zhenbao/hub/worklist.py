@@ -9,6 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select
 
+from zhenbao.hub.access import Viewer, check, leads, viewer
+from zhenbao.hub.permission import CLINICAL
 from zhenbao.hub.routing import concerns
 from zhenbao.hub.store import audit, outbox, people, records, work
 from zhenbao.hub.store.hub_store import HubStore
@@ -100,6 +102,8 @@ class Case:
     writing: tuple[str, ...]
     """Names of others who have a draft of this case."""
     earlier: tuple[Earlier, ...]
+    earlier_elsewhere: int
+    """Earlier visits that lie outside the reach of the one who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +116,6 @@ class Overview:
     arrival_ms: int | None
     """When the hub last received a reading; None before the first."""
     quarantined: int
-
-
-def may_open(person: Practitioner, item: WorkItem) -> bool:
-    """A specialist sees the cases of their specialty, those that are theirs, and those they are asked to join.
-
-    The desk sees the list, no case.
-    """
-    return person.role == "specialist" and (leads(person, item) or person.specialty in item.joint_specialties)
-
-
-def leads(person: Practitioner, item: WorkItem) -> bool:
-    """Whether a specialist answers for the whole case; others that are asked answer for their own readings."""
-    return item.owner == person.login or person.specialty in (item.specialty, item.second_specialty)
 
 
 def answered_by(connection: Connection, item: WorkItem, person: Practitioner) -> list[UUID]:
@@ -150,10 +141,14 @@ class Worklist:
         specialty: str | None = None,
         limit: int = _MOST_ROWS,
     ) -> list[Row]:
-        """What a person may see, the most pressing first; ``person`` None is the operator of this machine."""
+        """What a person may see, the most pressing first; ``person`` None is who runs this machine."""
         statuses: Sequence[work.CaseStatus] = ("open",) if shown == "open" else ("reported", "archived")
-        scope = (person.login, person.specialty or "") if person is not None and person.role == "specialist" else None
         with self._store.reading() as connection:
+            scope = None
+            if person is not None:
+                scope = viewer(connection, person, self._store.clock.now_ms()).scope()
+                if scope is None:
+                    return []
             items = work.listing(connection, statuses, specialty=specialty, scope=scope, limit=limit)
             return [
                 Row(
@@ -169,29 +164,53 @@ class Worklist:
         """Open a case: the village is told that a specialist sees these readings; the first answer's clock stops.
 
         Raises:
-            InputError: ``case-unknown``, or ``case-not-yours``.
+            InputError: ``case-unknown``, or why not (see ``access.check``); a denial leaves a line in the audit.
         """
         now_ms = self._store.clock.now_ms()
         with self._store.writing() as connection:
-            item = _allowed(connection, case_id, person, now_ms)
-            if item is not None:
+            item = _found(connection, case_id)
+            seer = viewer(connection, person, now_ms)
+            denied = seer.denial("open", item)
+            if denied is None and seer.may("report", item):
                 self._view(connection, item, person, now_ms)
-        if item is None:
-            raise InputError("case-not-yours")
+            elif denied is None:
+                # Who may not answer has not "seen" it for the village; that they looked is kept all the same.
+                by = seer.grant(item)
+                why = {"grant": str(by.id)} if by is not None else {}
+                audit.append(connection, now_ms, person.login, "case-looked", f"case:{case_id}", **why)
+            else:
+                audit.append(connection, now_ms, person.login, "case-denied", f"case:{case_id}", reason=denied)
+        if denied is not None:
+            raise InputError(denied)
         with self._store.reading() as connection:
-            return _case(connection, work.find(connection, case_id) or item, person)
+            return _case(connection, work.find(connection, case_id) or item, seer)
+
+    def viewer(self, person: Practitioner) -> Viewer:
+        """What a person may see and do now."""
+        with self._store.reading() as connection:
+            return viewer(connection, person, self._store.clock.now_ms())
+
+    def patient_of(self, case_id: UUID) -> UUID:
+        """Whose case it is.
+
+        Raises:
+            InputError: ``case-unknown``.
+        """
+        with self._store.reading() as connection:
+            return _found(connection, case_id).patient_id
 
     def look(self, case_id: UUID, person: Practitioner) -> tuple[Case, int]:
         """The case again, without telling anybody; and how many readings came since the person opened it.
 
         Raises:
-            InputError: ``case-unknown``, or ``case-not-yours``.
+            InputError: ``case-unknown``, or why not (see ``access.check``).
         """
         with self._store.reading() as connection:
             item = _found(connection, case_id)
-            if not may_open(person, item):
-                raise InputError("case-not-yours")
-            case = _case(connection, item, person)
+            seer = viewer(connection, person, self._store.clock.now_ms())
+            if (denied := seer.denial("open", item)) is not None:
+                raise InputError(denied)
+            case = _case(connection, item, seer)
             seen = _seen_by(connection, item.id, person.login)
             return case, sum(1 for reading, _ in case.readings if reading.id not in seen)
 
@@ -218,16 +237,17 @@ class Worklist:
         """Give a case to a specialist; the desk may give any, a specialist may take one of theirs.
 
         Raises:
-            InputError: ``case-unknown``, ``case-not-yours``, ``login-unknown``, or ``case-not-open``.
+            InputError: ``case-unknown``, why not (see ``access.check``), ``login-unknown``, or ``case-not-open``.
         """
         now_ms = self._store.clock.now_ms()
         with self._store.writing() as connection:
             item = _found(connection, case_id)
-            if by.role != "operator" and not (may_open(by, item) and login == by.login):
-                raise InputError("case-not-yours")
+            check(connection, by, "assign", item, now_ms)
+            if by.role != "operator" and login != by.login:
+                raise InputError("denied-role")
             if item.status != "open":
                 raise InputError("case-not-open")
-            to = next((p for p in people.everyone(connection) if p.login == login and p.role == "specialist"), None)
+            to = next((p for p in people.everyone(connection) if p.login == login and p.role in CLINICAL), None)
             if to is None:
                 raise InputError("login-unknown", login=login[:40])
             work.assign(connection, item, to.login, to.phone or self._store.roster.phone_of(to.login))
@@ -257,15 +277,6 @@ def _seen_by(connection: Connection, item_id: UUID, login: str) -> set[UUID]:
     return set(connection.execute(seen).scalars())
 
 
-def _allowed(connection: Connection, case_id: UUID, person: Practitioner, now_ms: int) -> WorkItem | None:
-    """The case; None, and a line in the audit, where the person may not open it."""
-    item = _found(connection, case_id)
-    if may_open(person, item):
-        return item
-    audit.append(connection, now_ms, person.login, "case-denied", f"case:{case_id}")
-    return None
-
-
 def _found(connection: Connection, case_id: UUID) -> WorkItem:
     item = work.find(connection, case_id)
     if item is None:
@@ -273,7 +284,9 @@ def _found(connection: Connection, case_id: UUID) -> WorkItem:
     return item
 
 
-def _case(connection: Connection, item: WorkItem, person: Practitioner) -> Case:
+def _case(connection: Connection, item: WorkItem, seer: Viewer) -> Case:
+    person = seer.person
+    earlier, elsewhere = _earlier(connection, item, seer)
     first_view = select(func.min(views.c.viewed_ms)).where(views.c.work_item_id == item.id)
     drafts = list(
         connection.execute(select(reports).where(reports.c.work_item_id == item.id, reports.c.status == "draft"))
@@ -291,7 +304,8 @@ def _case(connection: Connection, item: WorkItem, person: Practitioner) -> Case:
             None,
         ),
         writing=tuple(_name_of(connection, d.author) for d in drafts if d.author != person.login),
-        earlier=tuple(_earlier(connection, item)),
+        earlier=earlier,
+        earlier_elsewhere=elsewhere,
     )
 
 
@@ -323,15 +337,21 @@ def signed_reports(connection: Connection, encounter_id: UUID) -> tuple[SignedRe
     )
 
 
-def _earlier(connection: Connection, item: WorkItem) -> list[Earlier]:
+def _earlier(connection: Connection, item: WorkItem, seer: Viewer) -> tuple[tuple[Earlier, ...], int]:
+    """Earlier visits within reach of who may open this case, whatever specialty they were for; how many lie beyond."""
     persons = records.same_person(connection, item.patient_id)
-    earlier = []
+    opened = seer.grant(item) is not None
+    earlier, elsewhere = [], 0
     for other in work.of_patients(connection, persons, _MOST_EARLIER + 1):
-        if other.id != item.id:
-            readings = tuple(reading for reading, _ in records.observations_of(connection, other.encounter_id))
-            signed = signed_reports(connection, other.encounter_id)
-            earlier.append(Earlier(other, readings, signed[-1].conclusion if signed else None))
-    return earlier[:_MOST_EARLIER]
+        if other.id == item.id:
+            continue
+        if not opened and other.org_id not in seer.orgs:
+            elsewhere += 1
+            continue
+        readings = tuple(reading for reading, _ in records.observations_of(connection, other.encounter_id))
+        signed = signed_reports(connection, other.encounter_id)
+        earlier.append(Earlier(other, readings, signed[-1].conclusion if signed else None))
+    return tuple(earlier[:_MOST_EARLIER]), elsewhere
 
 
 def _name_of(connection: Connection, login: str | None) -> str:

@@ -1,40 +1,37 @@
 """Practitioners, their passwords and their sessions at the web page."""
 
-import base64
-import binascii
 import hashlib
-import hmac
 import re
 import secrets
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from zhenbao.hub import passwords, second_factor
+from zhenbao.hub.permission import CLINICAL, Role
+from zhenbao.hub.store import organisations
 from zhenbao.hub.store.tables import practitioners, web_sessions
 from zhenbao.model.errors import InputError
 
-Role = Literal["specialist", "operator"]
-
-# OWASP Password Storage Cheat Sheet: scrypt with N=2^15, r=8, p=3 (32 MiB a try).
-_N, _R, _P = 1 << 15, 8, 3
-_MEMORY = 64 << 20
-SHORTEST_PASSWORD = 8
-"""NIST SP 800-63B, 5.1.1.2: at least 8 characters, all kinds allowed, no forced mixture."""
-
+MOST_WRONG = 10
+"""NIST SP 800-63B, 5.2.2, allows 100 in a row; ten are enough for a cold hand."""
+REST_MINUTES = 15
+"""How long an account rests after that."""
 SESSION_HOURS = 12
 """A shift."""
 
 
 @dataclass(frozen=True, slots=True)
 class Practitioner:
-    """A person who may log in. ``specialty`` is a key of the specialties; an operator has none."""
+    """A person who may log in. ``specialty`` is a key of the specialties; only those who write reports have one."""
 
     login: str
     name: str
     role: Role
     specialty: str | None
     phone: str = ""
+    org_id: str = organisations.ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +46,14 @@ def add(connection: Connection, person: Practitioner, password: str, now_ms: int
     """Add a practitioner.
 
     Raises:
-        InputError: ``login-form``, ``login-taken``, ``specialty-missing`` or ``password-short``.
+        InputError: ``login-form``, ``login-taken``, ``specialty-missing``, ``org-unknown`` or ``password-short``.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,39}", person.login):
         raise InputError("login-form", login=person.login[:40])
-    if (person.role == "specialist") != bool(person.specialty):
+    if (person.role in CLINICAL) != bool(person.specialty):
         raise InputError("specialty-missing")
-    if len(password) < SHORTEST_PASSWORD:
-        raise InputError("password-short", shortest=SHORTEST_PASSWORD)
+    organisations.check(connection, person.org_id)
+    _check_password(password)
     if find(connection, person.login) is not None:
         raise InputError("login-taken", login=person.login)
     connection.execute(
@@ -66,8 +63,9 @@ def add(connection: Connection, person: Practitioner, password: str, now_ms: int
             role=person.role,
             specialty=person.specialty,
             phone=person.phone,
-            password=hash_password(password),
+            password=passwords.hash_password(password),
             created_ms=now_ms,
+            org_id=person.org_id,
         )
     )
 
@@ -80,14 +78,14 @@ def check_role(text: str) -> Role:
     """
     known: dict[str, Role] = {role: role for role in get_args(Role)}
     if text not in known:
-        raise InputError("hub-role", role=text[:20])
+        raise InputError("hub-role", role=text[:20], known=", ".join(known))
     return known[text]
 
 
 def find(connection: Connection, login: str) -> Practitioner | None:
     """The practitioner, also a disabled one (old reports name them)."""
     row = connection.execute(select(practitioners).where(practitioners.c.login == login)).one_or_none()
-    return None if row is None else Practitioner(row.login, row.name, row.role, row.specialty, row.phone)
+    return None if row is None else _practitioner(row)
 
 
 def everyone(connection: Connection) -> list[Practitioner]:
@@ -95,18 +93,90 @@ def everyone(connection: Connection) -> list[Practitioner]:
     found = connection.execute(
         select(practitioners).where(practitioners.c.disabled_ms.is_(None)).order_by(practitioners.c.login)
     )
-    return [Practitioner(row.login, row.name, row.role, row.specialty, row.phone) for row in found]
+    return [_practitioner(row) for row in found]
 
 
-def with_password(connection: Connection, login: str, password: str) -> Practitioner | None:
-    """The practitioner whose login and password these are. An unknown login takes as long as a wrong password."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a try to log in came to."""
+
+    practitioner: Practitioner | None
+    """None: login and password do not belong together, or the account rests."""
+    needs_code: bool = False
+    """Right so far; the code of the second factor is missing or wrong."""
+    rests: bool = False
+
+
+def enter(connection: Connection, login: str, password: str, code: str, now_ms: int) -> Entry:
+    """Judge a try to log in, count it, and rest the account after too many wrong ones. Call inside a transaction.
+
+    An unknown login takes as long as a wrong password.
+    """
     row = connection.execute(
-        select(practitioners).where(practitioners.c.login == login, practitioners.c.disabled_ms.is_(None))
+        select(practitioners)
+        .where(practitioners.c.login == login, practitioners.c.disabled_ms.is_(None))
+        .with_for_update()
     ).one_or_none()
-    right = password_is(password, row.password if row is not None else _NOBODY)
-    if row is None or not right:
-        return None
-    return Practitioner(row.login, row.name, row.role, row.specialty, row.phone)
+    right = passwords.password_is(password, row.password if row is not None else passwords.nobody())
+    if row is None:
+        return Entry(None)
+    if row.rests_until_ms > now_ms:
+        return Entry(None, rests=True)
+    step = None
+    if right and row.totp_secret is not None:
+        step = second_factor.matching_step(row.totp_secret, code, now_ms / 1000, after_step=row.totp_counter)
+    account = update(practitioners).where(practitioners.c.login == login)
+    if not right or (row.totp_secret is not None and step is None):
+        if right and not code.strip():
+            # Only asked for: no guess was made.
+            return Entry(None, needs_code=True)
+        wrong = row.wrong + 1
+        rests = wrong >= MOST_WRONG
+        until_ms = now_ms + REST_MINUTES * 60_000 if rests else row.rests_until_ms
+        connection.execute(account.values(wrong=0 if rests else wrong, rests_until_ms=until_ms))
+        return Entry(None, needs_code=right, rests=rests)
+    values: dict[str, object] = {"wrong": 0}
+    if step is not None:
+        values["totp_counter"] = step
+    if passwords.outdated(row.password):
+        values["password"] = passwords.hash_password(password)
+    connection.execute(account.values(**values))
+    return Entry(_practitioner(row))
+
+
+def confirm(connection: Connection, login: str, password: str) -> bool:
+    """Whether a person who is logged in typed their password again, as before signing."""
+    stored = select(practitioners.c.password).where(practitioners.c.login == login)
+    return passwords.password_is(password, connection.execute(stored).scalar() or passwords.nobody())
+
+
+def set_password(connection: Connection, login: str, password: str) -> None:
+    """Give an account another password; whoever was logged in with the old one is logged out.
+
+    Raises:
+        InputError: ``login-unknown`` or ``password-short``.
+    """
+    _check_password(password)
+    _check_login(connection, login)
+    connection.execute(
+        update(practitioners)
+        .where(practitioners.c.login == login)
+        .values(password=passwords.hash_password(password), wrong=0, rests_until_ms=0)
+    )
+    connection.execute(delete(web_sessions).where(web_sessions.c.login == login))
+
+
+def set_second_factor(connection: Connection, login: str, secret: bytes | None) -> None:
+    """Ask this account for a code from now on, or no longer (None, for a lost telephone).
+
+    Raises:
+        InputError: ``login-unknown``.
+    """
+    _check_login(connection, login)
+    connection.execute(
+        update(practitioners).where(practitioners.c.login == login).values(totp_secret=secret, totp_counter=None)
+    )
+    connection.execute(delete(web_sessions).where(web_sessions.c.login == login))
 
 
 def open_session(connection: Connection, login: str, now_ms: int) -> tuple[str, str]:
@@ -132,7 +202,7 @@ def session(connection: Connection, token: str, now_ms: int) -> Session | None:
     ).one_or_none()
     if row is None:
         return None
-    return Session(Practitioner(row.login, row.name, row.role, row.specialty, row.phone), row.csrf)
+    return Session(_practitioner(row), row.csrf)
 
 
 def close_session(connection: Connection, token: str) -> None:
@@ -146,39 +216,25 @@ def disable(connection: Connection, login: str, now_ms: int) -> None:
     Raises:
         InputError: ``login-unknown``.
     """
-    if find(connection, login) is None:
-        raise InputError("login-unknown", login=login[:40])
+    _check_login(connection, login)
     connection.execute(update(practitioners).where(practitioners.c.login == login).values(disabled_ms=now_ms))
     connection.execute(delete(web_sessions).where(web_sessions.c.login == login))
 
 
-def hash_password(password: str) -> str:
-    """``scrypt$N$r$p$salt$hash`` with a fresh salt."""
-    salt = secrets.token_bytes(16)
-    return "$".join(["scrypt", str(_N), str(_R), str(_P), _b64(salt), _b64(_scrypt(password, salt, _N, _R, _P))])
+def _practitioner(row: Row[tuple[object, ...]]) -> Practitioner:
+    r = row._mapping
+    return Practitioner(r["login"], r["name"], r["role"], r["specialty"], r["phone"], r["org_id"])
 
 
-def password_is(password: str, stored: str) -> bool:
-    """Whether this is the password that was hashed; takes the same time either way."""
-    try:
-        _, n, r, p, salt, digest = stored.split("$")
-        computed = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
-        return hmac.compare_digest(computed, base64.b64decode(digest))
-    except (ValueError, binascii.Error):
-        return False
+def _check_login(connection: Connection, login: str) -> None:
+    if find(connection, login) is None:
+        raise InputError("login-unknown", login=login[:40])
 
 
-def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=_MEMORY, dklen=32)
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _check_password(password: str) -> None:
+    if len(password) < passwords.SHORTEST:
+        raise InputError("password-short", shortest=passwords.SHORTEST)
 
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-# A hash that no password has: it makes an unknown login cost the same time.
-_NOBODY = "$".join(["scrypt", str(_N), str(_R), str(_P), _b64(bytes(16)), _b64(bytes(32))])

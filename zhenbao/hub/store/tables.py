@@ -175,7 +175,9 @@ work_items = Table(
     Column("acknowledged_ms", BigInteger),
     Column("acknowledged_by", String(40)),
     Column("reported_ms", BigInteger),
+    Column("org_id", String(40), nullable=False, server_default="county"),  # where the kit stood when it was opened
     Index(None, "status", "urgency_rank", "report_due_ms"),
+    Index(None, "org_id", "status"),
 )
 
 views = Table(
@@ -231,12 +233,50 @@ practitioners = Table(
     metadata,
     Column("login", String(40), primary_key=True),
     Column("name", String(80), nullable=False),
-    Column("role", String(16), nullable=False),  # specialist, operator
+    Column("role", String(20), nullable=False),  # hub.permission.Role
     Column("specialty", String(40)),
     Column("phone", String(40), nullable=False, default=""),
     Column("password", String(200), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("disabled_ms", BigInteger),
+    Column("org_id", String(40), nullable=False, server_default="county"),
+    Column("totp_secret", LargeBinary(32)),
+    Column("totp_counter", BigInteger),  # of the last code that was taken: none is taken twice
+    Column("wrong", Integer, nullable=False, server_default="0"),  # wrong tries since the last right one
+    Column("rests_until_ms", BigInteger, nullable=False, server_default="0"),
+)
+
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("kind", String(12), nullable=False),  # hub.store.organisations.Kind
+    Column("parent_id", String(40), index=True),
+    Column("consortium", String(80), nullable=False, default=""),
+    Column("phone", String(40), nullable=False, default=""),
+)
+
+kit_places = Table(
+    "kit_places",
+    metadata,
+    Column("kit_id", String(80), primary_key=True),
+    Column("org_id", String(40), nullable=False, index=True),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("login", String(40), nullable=False),
+    Column("patient_id", Uuid, nullable=False, index=True),
+    Column("kind", String(12), nullable=False),  # hub.store.grants.Kind
+    Column("reason", Text, nullable=False),
+    Column("by", String(40), nullable=False),
+    Column("begun_ms", BigInteger, nullable=False),
+    Column("ends_ms", BigInteger, nullable=False),
+    Index(None, "login", "ends_ms"),
 )
 
 web_sessions = Table(

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from zhenbao.hub.roster import Roster
 from zhenbao.hub.routing import Placement, joint_specialties, routes_to
 from zhenbao.hub.routing import place as route
-from zhenbao.hub.store import audit, records
+from zhenbao.hub.store import audit, organisations, records
 from zhenbao.hub.store.tables import reports, work_items
 from zhenbao.model.finding import Urgency
 from zhenbao.model.ids import uuid7
@@ -54,11 +54,25 @@ class WorkItem:
     acknowledged_ms: int | None
     acknowledged_by: str | None
     reported_ms: int | None
+    org_id: str = organisations.ROOT
+    """Where the kit stood when the case was opened."""
 
     @property
     def joint_specialties(self) -> tuple[str, ...]:
         """Who else is asked, each for their own readings; the lead answers for the whole case."""
         return joint_specialties(self.other_routes, self.specialty, self.second_specialty)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which cases a list may hold."""
+
+    orgs: frozenset[str]
+    login: str | None = None
+    """With ``specialty``: of these organisations only what is this person's."""
+    specialty: str | None = None
+    patients: frozenset[UUID] = frozenset()
+    """Besides, whatever concerns these: a grant opens them."""
 
 
 def place(connection: Connection, encounter_id: UUID, roster: Roster, now_ms: int, *, completed: bool = False) -> None:
@@ -87,7 +101,8 @@ def place(connection: Connection, encounter_id: UUID, roster: Roster, now_ms: in
     if row is None:
         item_id = uuid7(now_ms)
         values = _columns(placement, fresh, now_ms)
-        connection.execute(insert(work_items).values(id=item_id, encounter_id=encounter_id, **values))
+        org_id = organisations.of_kit(connection, fresh[-1][0].kit_id)
+        connection.execute(insert(work_items).values(id=item_id, encounter_id=encounter_id, org_id=org_id, **values))
         _note(connection, now_ms, "case-opened", item_id, placement)
         return
     item = _item(row)
@@ -142,7 +157,7 @@ def listing(
     statuses: Sequence[CaseStatus],
     *,
     specialty: str | None,
-    scope: tuple[str, str] | None,
+    scope: Scope | None,
     limit: int,
 ) -> list[WorkItem]:
     """Cases, the most pressing first; in the archive the newest first.
@@ -150,27 +165,34 @@ def listing(
     Args:
         statuses: which cases.
         specialty: only this one.
-        scope: login and specialty of the specialist who may see only what is theirs; None: all.
+        scope: which ones the reader may see; None: all.
         limit: at most so many.
     """
     wanted = select(work_items).where(work_items.c.status.in_(statuses))
     if specialty is not None:
         wanted = wanted.where(work_items.c.specialty == specialty)
     if scope is not None:
-        login, own = scope
-        wanted = wanted.where(
-            or_(
-                work_items.c.owner == login,
-                work_items.c.specialty == own,
-                and_(work_items.c.second_specialty == own, work_items.c.specialty.is_not(None)),
-                *((" " + work_items.c.other_routes + " ").contains(f" {route_id} ") for route_id in routes_to(own)),
-            )
-        )
+        wanted = wanted.where(or_(_within(scope), work_items.c.patient_id.in_(scope.patients)))
     if tuple(statuses) == ("open",):
         wanted = wanted.order_by(work_items.c.urgency_rank, work_items.c.report_due_ms, work_items.c.id)
     else:
         wanted = wanted.order_by(work_items.c.received_ms.desc(), work_items.c.id.desc())
     return [_item(row) for row in connection.execute(wanted.limit(limit))]
+
+
+def _within(scope: Scope) -> ColumnElement[bool]:
+    there = work_items.c.org_id.in_(scope.orgs)
+    if scope.login is None:
+        return there
+    theirs = work_items.c.owner == scope.login
+    if (own := scope.specialty) is not None:
+        theirs = or_(
+            theirs,
+            work_items.c.specialty == own,
+            and_(work_items.c.second_specialty == own, work_items.c.specialty.is_not(None)),
+            *((" " + work_items.c.other_routes + " ").contains(f" {route_id} ") for route_id in routes_to(own)),
+        )
+    return and_(there, theirs)
 
 
 def acknowledge(connection: Connection, item: WorkItem, login: str, now_ms: int) -> None:
@@ -315,4 +337,5 @@ def _item(row: Row[tuple[object, ...]]) -> WorkItem:
         acknowledged_ms=r["acknowledged_ms"],
         acknowledged_by=r["acknowledged_by"],
         reported_ms=r["reported_ms"],
+        org_id=r["org_id"],
     )

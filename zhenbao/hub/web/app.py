@@ -26,7 +26,10 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 _STATUS = {
     "csrf": 403,
-    "case-not-yours": 403,
+    "denied-role": 403,
+    "denied-outside": 403,
+    "denied-unassigned": 403,
+    "denied-grant": 403,
     "case-unknown": 404,
     "page-unknown": 404,
     "login-rest": 429,

@@ -11,11 +11,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
 from zhenbao import rules
+from zhenbao.hub.access import break_glass
+from zhenbao.hub.permission import CLINICAL
 from zhenbao.hub.store import people, records
 from zhenbao.hub.web.drawings import draw
 from zhenbao.hub.web.security import check_csrf, session_of
 from zhenbao.hub.web.site import Site
-from zhenbao.hub.worklist import Case, Draft, Overview, Shown, may_open
+from zhenbao.hub.worklist import Case, Draft, Overview, Shown
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Urgency
 from zhenbao.model.observation import Observation
@@ -39,7 +41,29 @@ def worklist_rows(request: Request, shown: str = "open", specialty: str = "", st
 def case_page(request: Request, case_id: UUID, more: bool = False) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
-    return _case_page(request, site.worklist.open_case(case_id, session.practitioner), more=more)
+    try:
+        return _case_page(request, site.worklist.open_case(case_id, session.practitioner), more=more)
+    except InputError as denied:
+        if not denied.code.startswith("denied-"):
+            raise
+        return _denied_page(request, case_id, denied)
+
+
+@router.post("/cases/{case_id}/break-glass")
+def emergency_look(
+    request: Request,
+    case_id: UUID,
+    csrf: Annotated[str, Form()] = "",
+    reason: Annotated[str, Form()] = "",
+) -> Response:
+    site: Site = request.app.state.site
+    session = session_of(request, site.store)
+    check_csrf(session.csrf, csrf)
+    try:
+        break_glass(site.store, session.practitioner, site.worklist.patient_of(case_id), reason)
+    except InputError as error:
+        return _denied_page(request, case_id, error)
+    return RedirectResponse(f"/cases/{case_id}", 303)
 
 
 @router.get("/cases/{case_id}/delivery")
@@ -107,6 +131,7 @@ def report(
     urgency: Annotated[str, Form()] = "",
     after: Annotated[str, Form()] = "",
     checked: Annotated[str, Form()] = "",
+    password: Annotated[str, Form()] = "",
 ) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
@@ -116,6 +141,7 @@ def report(
         if sign:
             if checked != "yes":
                 raise InputError("report-unchecked")
+            _check_signature(site, request, person.login, password)
             site.reports.sign(
                 case_id, person, conclusion=conclusion, advice=advice, urgency=urgency, after=_id_or_none(after)
             )
@@ -140,7 +166,8 @@ def _list(request: Request, template: str, shown: str, specialty: str, *, known:
     if state == known:
         return Response(status_code=204)
     with site.store.reading() as connection:
-        specialists = [p for p in people.everyone(connection) if p.role == "specialist"]
+        specialists = [p for p in people.everyone(connection) if p.role in CLINICAL]
+    seer = site.worklist.viewer(person)
     return site.page(
         request,
         template,
@@ -157,7 +184,7 @@ def _list(request: Request, template: str, shown: str, specialty: str, *, known:
         aside=overview.quarantined if person.role == "operator" else 0,
         operator=person.role == "operator",
         specialists=specialists,
-        may_open=lambda item: may_open(person, item),
+        may_open=lambda item: seer.may("open", item),
     )
 
 
@@ -171,6 +198,39 @@ def _over(due_ms: int | None, now_ms: int) -> int:
     return int(due_ms is not None and due_ms < now_ms)
 
 
+def _check_signature(site: Site, request: Request, login: str, password: str) -> None:
+    """Signing asks for the password once more: a browser left open must not sign.
+
+    Raises:
+        InputError: ``sign-password``, or ``login-rest`` after too many wrong ones.
+    """
+    address = request.client.host if request.client else ""
+    site.brake.check(login, address)
+    with site.store.reading() as connection:
+        right = people.confirm(connection, login, password)
+    if not right:
+        site.brake.wrong(login, address)
+        raise InputError("sign-password")
+    site.brake.right(login, address)
+
+
+def _denied_page(request: Request, case_id: UUID, error: InputError) -> Response:
+    """Why not; and for who may, the way to look all the same."""
+    site: Site = request.app.state.site
+    session = session_of(request, site.store)
+    seer = site.worklist.viewer(session.practitioner)
+    return site.page(
+        request,
+        "denied.html",
+        session=session,
+        status=403,
+        case_id=case_id,
+        error=site.words(request).error(error),
+        code=error.code,
+        may_break=seer.allowed("break-glass"),
+    )
+
+
 def _case_page(
     request: Request,
     case: Case,
@@ -181,6 +241,7 @@ def _case_page(
 ) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
+    seer = site.worklist.viewer(session.practitioner)
     drawn = {reading.id: _drawings(site, request, reading) for reading, _ in case.readings}
     written = typed or _typed(case.draft, case.item.urgency)
     return site.page(
@@ -193,6 +254,8 @@ def _case_page(
         drawings={id_: drawings for id_, (drawings, _) in drawn.items()},
         waiting={id_: waiting for id_, (_, waiting) in drawn.items()},
         urgencies=list(Urgency),
+        grant=seer.grant(case.item),
+        may_report=seer.may("report", case.item),
         typed=written,
         writing_more=more or case.draft is not None or case.item.status == "open",
         error=site.words(request).error(error) if error is not None else None,

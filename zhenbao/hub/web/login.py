@@ -25,6 +25,7 @@ def login(
     request: Request,
     account: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
+    code: Annotated[str, Form()] = "",
     csrf: Annotated[str, Form()] = "",
 ) -> Response:
     site: Site = request.app.state.site
@@ -33,7 +34,7 @@ def login(
         check_csrf(request.cookies.get(LOGIN_COOKIE, ""), csrf)
         login_name = account.strip().lower()
         site.brake.check(login_name, address)
-        token = _enter(site, login_name, password, address)
+        token = _enter(site, login_name, password, code, address)
     except InputError as error:
         return _page(request, error)
     response = RedirectResponse("/", 303)
@@ -63,25 +64,33 @@ def logout(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
     return response
 
 
-def _enter(site: Site, login: str, password: str, address: str) -> str:
+def _enter(site: Site, login: str, password: str, code: str, address: str) -> str:
     """The token of a new session.
 
     Raises:
-        InputError: ``login-wrong``; it does not say whether the login exists.
+        InputError: ``login-wrong``, which does not say whether the login exists; ``login-code``, the code of the
+            second factor is wanted or wrong; ``login-rest``, after too many wrong tries.
     """
     now_ms = site.store.clock.now_ms()
-    with site.store.reading() as connection:
-        person = people.with_password(connection, login, password)
-    if person is None:
-        site.brake.wrong(login, address)
-        with site.store.writing() as connection:
-            audit.append(connection, now_ms, "-", "login-failed", f"practitioner:{login[:40]}", address=address)
-        raise InputError("login-wrong")
-    site.brake.right(login, address)
     with site.store.writing() as connection:
-        token, _ = people.open_session(connection, login, now_ms)
-        audit.append(connection, now_ms, login, "logged-in", f"practitioner:{login}", address=address)
-    return token
+        entry = people.enter(connection, login, password, code, now_ms)
+        if entry.practitioner is None:
+            why = "rests" if entry.rests else "code" if entry.needs_code else "password"
+            audit.append(
+                connection, now_ms, "-", "login-failed", f"practitioner:{login[:40]}", address=address, why=why
+            )
+            token = ""
+        else:
+            token, _ = people.open_session(connection, login, now_ms)
+            audit.append(connection, now_ms, login, "logged-in", f"practitioner:{login}", address=address)
+    if entry.practitioner is not None:
+        site.brake.right(login, address)
+        return token
+    if not entry.needs_code or code.strip():
+        site.brake.wrong(login, address)
+    if entry.rests:
+        raise InputError("login-rest", minutes=people.REST_MINUTES)
+    raise InputError("login-code" if entry.needs_code else "login-wrong")
 
 
 def _page(request: Request, error: InputError | None) -> Response:

@@ -1,0 +1,146 @@
+"""The pages of access: a denial that says why, the emergency look, the one-time code, the password at signing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+from starlette.testclient import TestClient
+
+from zhenbao.hub.store import audit, people
+from zhenbao.hub.web import vendor
+from zhenbao.model.errors import StorageError
+from zhenbao.model.finding import Finding, Urgency
+
+if TYPE_CHECKING:
+    from httpx import Response
+
+    from tests.hub.conftest import HandClock, KitVoice
+    from zhenbao.hub.store import HubStore
+    from zhenbao.hub.store.people import Practitioner
+    from zhenbao.hub.worklist import Worklist
+
+pytestmark = pytest.mark.slow
+PASSWORD = "correct horse"
+# RFC 6238, appendix B.
+SECRET, CODE, CODE_S = b"12345678901234567890", "005924", 1234567890
+
+
+@pytest.fixture
+def browser(store: HubStore) -> Iterator[TestClient]:
+    try:
+        vendor.check()
+    except StorageError:
+        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
+    from zhenbao.hub.web.app import create_app
+
+    with TestClient(
+        create_app(store), base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"}
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def case_id(kit: KitVoice, worklist: Worklist) -> UUID:
+    patient = kit.patient()
+    encounter = kit.encounter(patient)
+    observation, recording = kit.ecg(encounter, Finding("EC19", Urgency.RED, source="a list of critical values"))
+    kit.send(patient, encounter, observation, recording)
+    return worklist.rows()[0].item.id
+
+
+def csrf_of(page: Response) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+def log_in(browser: TestClient, login: str, code: str = "", password: str = PASSWORD) -> Response:
+    token = csrf_of(browser.get("/login"))
+    return browser.post("/login", data={"account": login, "password": password, "code": code, "csrf": token})
+
+
+def test_a_denial_says_why_and_who_treats_may_look_in_an_emergency(
+    browser: TestClient, lungs: Practitioner, case_id: UUID, store: HubStore
+) -> None:
+    log_in(browser, "lungs")
+    denied = browser.get(f"/cases/{case_id}")
+    assert denied.status_code == 403
+    assert "没有分派给您" in denied.text
+    assert "演示患者" not in denied.text
+    short = browser.post(f"/cases/{case_id}/break-glass", data={"csrf": csrf_of(denied), "reason": "急"})
+    assert short.status_code == 403
+    assert "要写明理由" in short.text
+    given = {"csrf": csrf_of(denied), "reason": "患者已转入本院<b>抢救室</b>"}
+    assert browser.post(f"/cases/{case_id}/break-glass", data=given).status_code == 303
+    page = browser.get(f"/cases/{case_id}")
+    assert page.status_code == 200
+    assert "演示患者甲" in page.text
+    assert "紧急调阅中" in page.text
+    assert "&lt;b&gt;抢救室" in page.text, "what a person typed is never markup"
+    assert "report-form" not in page.text, "an emergency look is for looking"
+    with store.reading() as connection:
+        assert "break-glass" in {row.action for row in audit.rows(connection, 10)}
+
+
+def test_the_desk_has_no_emergency_look(browser: TestClient, desk: Practitioner, case_id: UUID) -> None:
+    log_in(browser, "desk")
+    denied = browser.get(f"/cases/{case_id}")
+    assert "break-glass" not in denied.text
+    token = csrf_of(browser.get("/"))
+    data = {"csrf": token, "reason": "患者已转入本院抢救室"}
+    assert browser.post(f"/cases/{case_id}/break-glass", data=data).status_code == 403
+    assert browser.get(f"/cases/{case_id}").status_code == 403
+
+
+def test_a_stranger_s_form_opens_nothing(browser: TestClient, lungs: Practitioner, case_id: UUID) -> None:
+    log_in(browser, "lungs")
+    data = {"csrf": "made up", "reason": "患者已转入本院抢救室"}
+    assert browser.post(f"/cases/{case_id}/break-glass", data=data).status_code == 403
+    assert browser.get(f"/cases/{case_id}").status_code == 403
+
+
+def test_an_account_with_a_second_factor(
+    browser: TestClient, heart: Practitioner, store: HubStore, clock: HandClock
+) -> None:
+    clock.ms = CODE_S * 1000
+    with store.writing() as connection:
+        people.set_second_factor(connection, "heart", SECRET)
+    assert "动态验证码" in log_in(browser, "heart").text
+    assert log_in(browser, "heart", "111111").status_code == 403
+    assert log_in(browser, "heart", CODE, password="wrong horse").status_code == 403
+    assert log_in(browser, "heart", CODE).status_code == 303
+    browser.cookies.clear()
+    assert log_in(browser, "heart", CODE).status_code == 403, "no code opens twice"
+
+
+def test_signing_asks_for_the_password_again(browser: TestClient, heart: Practitioner, case_id: UUID) -> None:
+    log_in(browser, "heart")
+    page = browser.get(f"/cases/{case_id}")
+    data = {
+        "csrf": csrf_of(page),
+        "conclusion": "窦性心动过缓",
+        "advice": "平卧,呼120",
+        "urgency": "RED",
+        "after": "",
+        "checked": "yes",
+        "sign": "1",
+    }
+    for password in ("", "wrong horse"):
+        refused = browser.post(f"/cases/{case_id}/report", data=data | {"password": password})
+        assert refused.status_code == 409
+        assert "没有签发" in refused.text
+        assert "窦性心动过缓" in refused.text, "what was written is not lost"
+        assert "wrong horse" not in refused.text
+    assert browser.post(f"/cases/{case_id}/report", data=data | {"password": PASSWORD}).status_code == 303
+
+
+def test_the_password_never_travels_with_a_draft(browser: TestClient, heart: Practitioner, case_id: UUID) -> None:
+    log_in(browser, "heart")
+    page = browser.get(f"/cases/{case_id}").text
+    for included in re.findall(r'hx-include="([^"]+)"', page):
+        assert "closest form" not in included
+        assert "password" not in included

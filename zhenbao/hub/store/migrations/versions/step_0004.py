@@ -1,0 +1,70 @@
+"""The tree of organisations, grants, and accounts with a second factor and a rest after wrong tries."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    organisations = op.create_table(
+        "organisations",
+        sa.Column("id", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("parent_id", sa.String(length=40), nullable=True),
+        sa.Column("consortium", sa.String(length=80), nullable=False),
+        sa.Column("phone", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_organisations")),
+    )
+    op.create_index(op.f("ix_organisations_parent_id"), "organisations", ["parent_id"], unique=False)
+    op.bulk_insert(
+        organisations,
+        [{"id": "county", "name": "县级牵头医院", "kind": "county", "parent_id": None, "consortium": "", "phone": ""}],
+    )
+    op.create_table(
+        "kit_places",
+        sa.Column("kit_id", sa.String(length=80), nullable=False),
+        sa.Column("org_id", sa.String(length=40), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("kit_id", name=op.f("pk_kit_places")),
+    )
+    op.create_index(op.f("ix_kit_places_org_id"), "kit_places", ["org_id"], unique=False)
+    op.create_table(
+        "grants",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("login", sa.String(length=40), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("by", sa.String(length=40), nullable=False),
+        sa.Column("begun_ms", sa.BigInteger(), nullable=False),
+        sa.Column("ends_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
+    )
+    op.create_index(op.f("ix_grants_patient_id"), "grants", ["patient_id"], unique=False)
+    op.create_index(op.f("ix_grants_login_ends_ms"), "grants", ["login", "ends_ms"], unique=False)
+    with op.batch_alter_table("practitioners") as batch_op:
+        batch_op.alter_column("role", existing_type=sa.String(length=16), type_=sa.String(length=20))
+        batch_op.add_column(sa.Column("org_id", sa.String(length=40), server_default="county", nullable=False))
+        batch_op.add_column(sa.Column("totp_secret", sa.LargeBinary(length=32), nullable=True))
+        batch_op.add_column(sa.Column("totp_counter", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("wrong", sa.Integer(), server_default="0", nullable=False))
+        batch_op.add_column(sa.Column("rests_until_ms", sa.BigInteger(), server_default="0", nullable=False))
+    with op.batch_alter_table("work_items") as batch_op:
+        batch_op.add_column(sa.Column("org_id", sa.String(length=40), server_default="county", nullable=False))
+        batch_op.create_index(batch_op.f("ix_work_items_org_id_status"), ["org_id", "status"], unique=False)
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("work_items") as batch_op:
+        batch_op.drop_index(batch_op.f("ix_work_items_org_id_status"))
+        batch_op.drop_column("org_id")
+    with op.batch_alter_table("practitioners") as batch_op:
+        for name in ("rests_until_ms", "wrong", "totp_counter", "totp_secret", "org_id"):
+            batch_op.drop_column(name)
+    for name in ("grants", "kit_places", "organisations"):
+        op.drop_table(name)
