@@ -10,7 +10,10 @@ from uuid import UUID
 import pytest
 from starlette.testclient import TestClient
 
+from zhenbao.hub.case_code import case_code
+from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.store import audit, people
+from zhenbao.hub.watch import sweep
 from zhenbao.hub.web import vendor
 from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
@@ -144,3 +147,50 @@ def test_the_password_never_travels_with_a_draft(browser: TestClient, heart: Pra
     for included in re.findall(r'hx-include="([^"]+)"', page):
         assert "closest form" not in included
         assert "password" not in included
+
+
+def test_the_desk_closes_the_loop_on_its_page(
+    browser: TestClient, desk: Practitioner, case_id: UUID, store: HubStore, clock: HandClock
+) -> None:
+    clock.pass_minutes(12)
+    sweep(store)
+    log_in(browser, "desk")
+    page = browser.get("/tasks")
+    assert page.status_code == 200
+    for needed in ("没有医师应答", "二线值班", "0994-0000012", "县急诊主任", case_code(case_id)):
+        assert needed in page.text
+    assert f'href="/cases/{case_id}/loop"' in page.text
+    assert f'href="/cases/{case_id}"' not in page.text, "the desk opens no case"
+    shown = browser.get(f"/cases/{case_id}/loop")
+    assert "演示患者甲" not in shown.text
+    assert "0994-0000101" in shown.text
+    token = csrf_of(shown)
+    given = {"csrf": token, "step": "notified", "person": "村医<i>甲</i>", "channel": "phone", "text": "呼120"}
+    wrong = browser.post(f"/cases/{case_id}/loop", data=given | {"step": "handled"})
+    assert wrong.status_code == 409
+    assert "前面还有步骤没有记录" in wrong.text
+    assert "呼120" in wrong.text
+    assert browser.post(f"/cases/{case_id}/loop", data=given | {"minutes_ago": "20"}).status_code == 303
+    after = browser.get(f"/cases/{case_id}/loop").text
+    assert "村医&lt;i&gt;甲" in after
+    assert "补记于" in after
+    assert browser.post(f"/cases/{case_id}/loop", data=given | {"csrf": "x"}).status_code == 403
+
+
+def test_tasks_of_others_are_not_shown(
+    browser: TestClient, lungs: Practitioner, case_id: UUID, store: HubStore, clock: HandClock
+) -> None:
+    clock.pass_minutes(12)
+    sweep(store)
+    log_in(browser, "lungs")
+    assert case_code(case_id) not in browser.get("/tasks").text
+    assert browser.get(f"/cases/{case_id}/loop").status_code == 403
+
+
+def test_a_technician_sees_no_task_and_no_case(browser: TestClient, case_id: UUID, store: HubStore) -> None:
+    add_practitioner(store, "tech", name="演示技术员", role="technician", specialty=None, phone="", password=PASSWORD)
+    log_in(browser, "tech")
+    for path in ("/", "/tasks"):
+        page = browser.get(path)
+        assert page.status_code == 200
+        assert "演示" not in page.text.replace("演示技术员", "")

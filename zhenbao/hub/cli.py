@@ -36,6 +36,9 @@ def serve(
     roster: RosterFile = None,
     host: Annotated[list[str] | None, typer.Option("--host", help=_words("hub.cli.host"))] = None,
     https: Annotated[bool, typer.Option("--https", help=_words("hub.cli.https"))] = False,
+    notify: Annotated[
+        list[str] | None, typer.Option("--notify", envvar="ZHENBAO_NOTIFY", help=_words("hub.cli.notify"))
+    ] = None,
 ) -> None:
     import signal
     import threading
@@ -51,6 +54,7 @@ def serve(
         database=database or None,
         hosts=host or (),
         https=https,
+        notify=notify or (),
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -25,6 +25,7 @@ Action = Literal[
     "open",
     "report",
     "assign",
+    "loop",
     "break-glass",
     "statistics",
     "fleet",

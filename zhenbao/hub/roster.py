@@ -2,15 +2,17 @@
 
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from zhenbao.model.errors import InputError
 from zhenbao.model.time import local_time
+from zhenbao.rules.escalation import To
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,32 @@ class Kit:
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """Somebody who is called when others do not answer."""
+
+    to: str
+    """``shift-leader``, ``emergency-head``, ``township-head``, ``township-gp`` or ``department-head``."""
+    phone: str
+    login: str = ""
+    org: str = ""
+    """The organisation they are called for, with all below it; empty: for the whole county."""
+    specialty: str = ""
+    """Of a department's head."""
+
+
+@dataclass(frozen=True, slots=True)
 class Roster:
     """The whole file."""
 
     desk: Desk
     duty: tuple[Duty, ...] = ()
     kit: tuple[Kit, ...] = field(default=())
+    contact: tuple[Contact, ...] = ()
+
+    def contact_for(self, to: str, specialty: str | None, above: Collection[str]) -> Contact | None:
+        """Who is called: of the organisations in ``above`` first, then for the whole county."""
+        fitting = [c for c in self.contact if c.to == to and (not c.specialty or c.specialty == specialty)]
+        return next((c for c in fitting if c.org and c.org in above), next((c for c in fitting if not c.org), None))
 
     def on_duty(self, specialty: str, unix_ms: int) -> Duty | None:
         """The first row of this specialty that is on duty."""
@@ -92,12 +114,16 @@ def load_roster(file: Path | None = None) -> Roster:
     for row in roster.duty:
         if row.hours and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)", row.hours):
             raise InputError("roster", reason=f"hours {row.hours!r}")
+    for contact in roster.contact:
+        if contact.to not in get_args(To):
+            raise InputError("roster", reason=f"contact {contact.to!r}")
     return roster
 
 
 def _strict(table: dict[str, Any]) -> dict[str, Any]:
     """A misspelt key would silently leave a night without a doctor, so no unknown key is let through."""
-    known = {name: {f.name for f in fields(type_)} for name, type_ in (("desk", Desk), ("duty", Duty), ("kit", Kit))}
+    tables = (("desk", Desk), ("duty", Duty), ("kit", Kit), ("contact", Contact))
+    known = {name: {f.name for f in fields(type_)} for name, type_ in tables}
     for name, rows in table.items():
         if name not in known:
             raise msgspec.ValidationError(f"unknown table [{name}]")

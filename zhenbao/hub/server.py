@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from zhenbao.hub.broker import HOST, EmbeddedBroker
+from zhenbao.hub.notify import FILE, all_of, to_file, to_services
 from zhenbao.hub.permission import Role
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
 from zhenbao.hub.store import Counters, HubStore, audit, organisations, people
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.work import WorkItem
+from zhenbao.hub.watch import watch
 from zhenbao.hub.worklist import Worklist
 from zhenbao.model.errors import InputError, LinkDown, StorageError
 from zhenbao.model.time import Clock, SystemClock
@@ -45,9 +47,10 @@ class Hub:
         database: SQLAlchemy URL; None: SQLite in ``directory``.
         hosts: names under which the web page may be asked for, besides those of this machine.
         https: the web page is only reached through TLS.
+        notify: addresses of services that carry notices (see ``notify.to_services``), besides the file.
 
     Raises:
-        InputError: ``roster`` or ``hub-broker``.
+        InputError: ``roster``, ``hub-broker``, ``notify-missing`` or ``notify-url``.
         StorageError: ``hub-database``.
     """
 
@@ -63,6 +66,7 @@ class Hub:
         database: str | None = None,
         hosts: Sequence[str] = (),
         https: bool = False,
+        notify: Sequence[str] = (),
     ) -> None:
         self.clock = clock or SystemClock()
         self._road = _road(broker)
@@ -75,6 +79,8 @@ class Hub:
         self.store = HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", self.clock, duty)
         self.worklist = Worklist(self.store)
         self.reports = Reports(self.store)
+        services = (to_services(notify),) if notify else ()
+        self._notify = all_of(to_file(directory / FILE, self.clock), *services)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._web: uvicorn.Server | None = None
@@ -133,6 +139,7 @@ class Hub:
                 self._broker.start()
             self._start_web()
             self._start_ingest()
+            self._spawn("zhenbao-clocks", lambda: watch(self.store, self._stop, self._notify))
         except (LinkDown, StorageError):
             self.stop()
             raise

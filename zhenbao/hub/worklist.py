@@ -150,15 +150,7 @@ class Worklist:
                 if scope is None:
                     return []
             items = work.listing(connection, statuses, specialty=specialty, scope=scope, limit=limit)
-            return [
-                Row(
-                    item,
-                    records.patient(connection, item.patient_id),
-                    _name_of(connection, item.owner),
-                    _last_read(connection, item.encounter_id),
-                )
-                for item in items
-            ]
+            return [_row(connection, item) for item in items]
 
     def open_case(self, case_id: UUID, person: Practitioner) -> Case:
         """Open a case: the village is told that a specialist sees these readings; the first answer's clock stops.
@@ -189,6 +181,17 @@ class Worklist:
         """What a person may see and do now."""
         with self._store.reading() as connection:
             return viewer(connection, person, self._store.clock.now_ms())
+
+    def row(self, case_id: UUID, person: Practitioner) -> Row:
+        """One line of the list, for who may see it there.
+
+        Raises:
+            InputError: ``case-unknown``, or why not (see ``access.check``).
+        """
+        with self._store.reading() as connection:
+            item = _found(connection, case_id)
+            check(connection, person, "list", item, self._store.clock.now_ms())
+            return _row(connection, item)
 
     def patient_of(self, case_id: UUID) -> UUID:
         """Whose case it is.
@@ -270,6 +273,15 @@ class Worklist:
         audit.append(connection, now_ms, person.login, "case-viewed", f"case:{item.id}", readings=str(len(new)))
         viewed = Viewed(tuple(new), person.name, now_ms)
         outbox.post(connection, self._store.sender, viewed, item.encounter_id, item.kit_id, now_ms)
+
+
+def _row(connection: Connection, item: WorkItem) -> Row:
+    return Row(
+        item,
+        records.patient(connection, item.patient_id),
+        _name_of(connection, item.owner),
+        _last_read(connection, item.encounter_id),
+    )
 
 
 def _seen_by(connection: Connection, item_id: UUID, login: str) -> set[UUID]:

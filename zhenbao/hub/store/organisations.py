@@ -125,6 +125,18 @@ def subtree(connection: Connection, id_: str) -> frozenset[str]:
     return frozenset(connection.execute(select(below.c.id)).scalars())
 
 
+def above(connection: Connection, id_: str) -> tuple[str, ...]:
+    """An organisation and all above it, from below."""
+    parents: dict[str, str | None] = {
+        row.id: row.parent_id for row in connection.execute(select(organisations.c.id, organisations.c.parent_id))
+    }
+    chain, step = [], id_ if id_ in parents else None
+    while step is not None:
+        chain.append(step)
+        step = parents[step]
+    return tuple(chain)
+
+
 def place_kit(connection: Connection, kit_id: str, org_id: str, now_ms: int) -> None:
     """Say where a kit stands from now on; cases that it sent before stay where they were.
 

@@ -265,6 +265,33 @@ kit_places = Table(
     Column("since_ms", BigInteger, nullable=False),
 )
 
+loop_steps = Table(
+    "loop_steps",
+    metadata,
+    Column("work_item_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # in the order of their noting, from 1
+    Column("step", String(12), nullable=False),  # hub.clocks.LOOP_STEPS
+    Column("at_ms", BigInteger, nullable=False),
+    Column("noted_ms", BigInteger, nullable=False),
+    Column("login", String(40), nullable=False),
+    Column("person", String(80), nullable=False),
+    Column("channel", String(12), nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+escalations = Table(
+    "escalations",
+    metadata,
+    Column("work_item_id", Uuid, primary_key=True),
+    Column("ranked_ms", BigInteger, primary_key=True, autoincrement=False),  # a case that is ranked anew starts anew
+    Column("step", String(40), primary_key=True),  # rules.escalation.Step.key
+    Column("to", String(20), nullable=False),
+    Column("login", String(40)),
+    Column("phone", String(40), nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 grants = Table(
     "grants",
     metadata,

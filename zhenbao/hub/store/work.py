@@ -105,7 +105,7 @@ def place(connection: Connection, encounter_id: UUID, roster: Roster, now_ms: in
         connection.execute(insert(work_items).values(id=item_id, encounter_id=encounter_id, org_id=org_id, **values))
         _note(connection, now_ms, "case-opened", item_id, placement)
         return
-    item = _item(row)
+    item = as_item(row)
     if completed and item.status == "open" and item.acknowledged_ms is None:
         _set(connection, item.id, **_columns(placement, fresh, item.ranked_ms))
         if placement.urgency is not item.urgency:
@@ -132,13 +132,13 @@ def encounters_of(connection: Connection, patient_id: UUID) -> list[UUID]:
 def find(connection: Connection, item_id: UUID) -> WorkItem | None:
     """One case."""
     row = connection.execute(select(work_items).where(work_items.c.id == item_id)).one_or_none()
-    return None if row is None else _item(row)
+    return None if row is None else as_item(row)
 
 
 def of_encounter(connection: Connection, encounter_id: UUID) -> WorkItem | None:
     """The case of an encounter."""
     row = connection.execute(select(work_items).where(work_items.c.encounter_id == encounter_id)).one_or_none()
-    return None if row is None else _item(row)
+    return None if row is None else as_item(row)
 
 
 def of_patients(connection: Connection, patient_ids: Iterable[UUID], limit: int) -> list[WorkItem]:
@@ -149,7 +149,7 @@ def of_patients(connection: Connection, patient_ids: Iterable[UUID], limit: int)
         .order_by(work_items.c.effective_ms.desc(), work_items.c.id.desc())
         .limit(limit)
     )
-    return [_item(row) for row in connection.execute(found)]
+    return [as_item(row) for row in connection.execute(found)]
 
 
 def listing(
@@ -177,7 +177,7 @@ def listing(
         wanted = wanted.order_by(work_items.c.urgency_rank, work_items.c.report_due_ms, work_items.c.id)
     else:
         wanted = wanted.order_by(work_items.c.received_ms.desc(), work_items.c.id.desc())
-    return [_item(row) for row in connection.execute(wanted.limit(limit))]
+    return [as_item(row) for row in connection.execute(wanted.limit(limit))]
 
 
 def _within(scope: Scope) -> ColumnElement[bool]:
@@ -311,7 +311,7 @@ def _set(connection: Connection, item_id: UUID, **values: object) -> None:
     connection.execute(update(work_items).where(work_items.c.id == item_id).values(**values))
 
 
-def _item(row: Row[tuple[object, ...]]) -> WorkItem:
+def as_item(row: Row[tuple[object, ...]]) -> WorkItem:
     r = row._mapping
     return WorkItem(
         id=cast(UUID, r["id"]),

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zhenbao import rules
+from zhenbao.hub.case_code import case_code
 from zhenbao.model.finding import Urgency
 from zhenbao.model.time import age_years, local_text, local_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from zhenbao.hub.roster import Kit, Roster
     from zhenbao.hub.store.work import WorkItem
@@ -55,6 +57,10 @@ class Presenter:
         if patient is None:
             return self.words("hub.patient_missing")
         return f"{patient.name[:1]}**"
+
+    def case_code(self, case_id: UUID) -> str:
+        """The short name of a case, as notices carry it."""
+        return case_code(case_id)
 
     def person(self, patient: Patient | None, at_ms: int) -> str:
         """Sex and age in completed years on the day of the reading."""

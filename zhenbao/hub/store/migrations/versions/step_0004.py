@@ -1,4 +1,4 @@
-"""The tree of organisations, grants, and accounts with a second factor and a rest after wrong tries."""
+"""The closed loop and escalations, organisations, grants, and accounts with a second factor."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -47,6 +47,31 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_grants_patient_id"), "grants", ["patient_id"], unique=False)
     op.create_index(op.f("ix_grants_login_ends_ms"), "grants", ["login", "ends_ms"], unique=False)
+    op.create_table(
+        "loop_steps",
+        sa.Column("work_item_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("step", sa.String(length=12), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("noted_ms", sa.BigInteger(), nullable=False),
+        sa.Column("login", sa.String(length=40), nullable=False),
+        sa.Column("person", sa.String(length=80), nullable=False),
+        sa.Column("channel", sa.String(length=12), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("work_item_id", "number", name=op.f("pk_loop_steps")),
+    )
+    op.create_table(
+        "escalations",
+        sa.Column("work_item_id", sa.Uuid(), nullable=False),
+        sa.Column("ranked_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("step", sa.String(length=40), nullable=False),
+        sa.Column("to", sa.String(length=20), nullable=False),
+        sa.Column("login", sa.String(length=40), nullable=True),
+        sa.Column("phone", sa.String(length=40), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("work_item_id", "ranked_ms", "step", name=op.f("pk_escalations")),
+    )
     with op.batch_alter_table("practitioners") as batch_op:
         batch_op.alter_column("role", existing_type=sa.String(length=16), type_=sa.String(length=20))
         batch_op.add_column(sa.Column("org_id", sa.String(length=40), server_default="county", nullable=False))
@@ -66,5 +91,5 @@ def downgrade() -> None:
     with op.batch_alter_table("practitioners") as batch_op:
         for name in ("rests_until_ms", "wrong", "totp_counter", "totp_secret", "org_id"):
             batch_op.drop_column(name)
-    for name in ("grants", "kit_places", "organisations"):
+    for name in ("escalations", "loop_steps", "grants", "kit_places", "organisations"):
         op.drop_table(name)

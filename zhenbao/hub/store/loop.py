@@ -1,0 +1,171 @@
+"""The closed loop of critical values and what was escalated: rows that are only added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+from uuid import UUID
+
+from sqlalchemy import Connection, func, insert, select
+
+from zhenbao.hub.clocks import Facts, Reached
+from zhenbao.hub.store.tables import escalations, loop_steps, outbox, report_reads, reports, work_items
+from zhenbao.hub.store.work import WorkItem, as_item
+from zhenbao.model.finding import Urgency
+
+LoopStep = Literal["found", "notified", "read-back", "handled", "recorded"]
+Channel = Literal["phone", "page", "kit", "in-person"]
+_KEEP_WATCHING_MS = 14 * 86_400_000
+"""A reported case whose report nobody reads is somebody's task for two weeks; then it is for the statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopEntry:
+    """One step that somebody took."""
+
+    step: LoopStep
+    at_ms: int
+    """When it happened, as they say."""
+    noted_ms: int
+    """When they wrote it down, by the hub's clock."""
+    login: str
+    """Who wrote it; ``hub`` for what the hub knows by itself."""
+    person: str
+    """The other person: who was told, who repeated it, who acted."""
+    channel: Channel
+    note: str
+
+    @property
+    def afterwards(self) -> bool:
+        """Written down later than it happened by more than five minutes: marked 补记."""
+        return self.noted_ms - self.at_ms > 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """Somebody was to be called, once."""
+
+    case_id: UUID
+    key: str
+    to: str
+    login: str | None
+    phone: str
+    due_ms: int
+    at_ms: int
+
+
+def add(connection: Connection, case_id: UUID, entry: LoopEntry) -> None:
+    """Note a step. The same step may be noted again (somebody else was told); the first one counts."""
+    last = select(func.max(loop_steps.c.number)).where(loop_steps.c.work_item_id == case_id)
+    connection.execute(
+        insert(loop_steps).values(
+            work_item_id=case_id,
+            number=(connection.execute(last).scalar() or 0) + 1,
+            step=entry.step,
+            at_ms=entry.at_ms,
+            noted_ms=entry.noted_ms,
+            login=entry.login,
+            person=entry.person,
+            channel=entry.channel,
+            note=entry.note,
+        )
+    )
+
+
+def entries(connection: Connection, case_id: UUID) -> list[LoopEntry]:
+    """The steps of a case in the order of their noting."""
+    found = select(loop_steps).where(loop_steps.c.work_item_id == case_id).order_by(loop_steps.c.number)
+    return [
+        LoopEntry(r.step, r.at_ms, r.noted_ms, r.login, r.person, r.channel, r.note) for r in connection.execute(found)
+    ]
+
+
+def watched(connection: Connection, now_ms: int) -> list[tuple[WorkItem, Facts]]:
+    """Every case with a clock that may run, with the facts of its clocks."""
+    newest = (
+        select(
+            reports.c.encounter_id,
+            func.max(reports.c.signed_number).label("number"),
+        )
+        .where(reports.c.status == "signed", reports.c.signed_ms > now_ms - _KEEP_WATCHING_MS)
+        .group_by(reports.c.encounter_id)
+        .subquery()
+    )
+    found = connection.execute(
+        select(
+            work_items,
+            reports.c.signed_ms,
+            outbox.c.receipted_ms,
+            outbox.c.refused,
+            report_reads.c.received_ms.label("read_received_ms"),
+        )
+        .outerjoin(newest, newest.c.encounter_id == work_items.c.encounter_id)
+        .outerjoin(reports, reports.c.signed_number == newest.c.number)
+        .outerjoin(outbox, (outbox.c.subject_id == reports.c.id) & (outbox.c.kind == "report"))
+        .outerjoin(report_reads, report_reads.c.report_id == reports.c.id)
+        .where(
+            work_items.c.status.in_(("open", "reported")),
+            work_items.c.ranked_ms > now_ms - _KEEP_WATCHING_MS,
+        )
+        .order_by(work_items.c.urgency_rank, work_items.c.ranked_ms)
+    ).all()
+    done = _steps_of(connection, [row.id for row in found if row.urgency == Urgency.RED.value or row.late])
+    return [(as_item(row), _facts(row._mapping, done.get(row.id, ()))) for row in found]
+
+
+def escalated(connection: Connection, cases: Sequence[WorkItem]) -> dict[UUID, list[Escalation]]:
+    """Who was to be called for these cases since their urgency began, in order."""
+    since = {case.id: case.ranked_ms for case in cases}
+    result: dict[UUID, list[Escalation]] = {}
+    for start in range(0, len(cases), 500):
+        ids = [case.id for case in cases[start : start + 500]]
+        found = select(escalations).where(escalations.c.work_item_id.in_(ids)).order_by(escalations.c.at_ms)
+        for r in connection.execute(found):
+            if r.ranked_ms == since[r.work_item_id]:
+                entry = Escalation(r.work_item_id, r.step, r.to, r.login, r.phone, r.due_ms, r.at_ms)
+                result.setdefault(r.work_item_id, []).append(entry)
+    return result
+
+
+def escalate(
+    connection: Connection, case: WorkItem, reached: Reached, login: str | None, phone: str, now_ms: int
+) -> bool:
+    """Note that somebody is to be called; False where it was noted before (also by another process)."""
+    key = {"work_item_id": case.id, "ranked_ms": case.ranked_ms, "step": reached.step.key}
+    known = select(escalations.c.step).where(*(escalations.c[name] == value for name, value in key.items()))
+    if connection.execute(known).first() is not None:
+        return False
+    connection.execute(
+        insert(escalations).values(
+            **key, to=reached.step.to, login=login, phone=phone, due_ms=reached.due_ms, at_ms=now_ms
+        )
+    )
+    return True
+
+
+def _steps_of(connection: Connection, case_ids: list[UUID]) -> dict[UUID, tuple[str, ...]]:
+    done: dict[UUID, list[str]] = {}
+    for start in range(0, len(case_ids), 500):
+        found = select(loop_steps.c.work_item_id, loop_steps.c.step).where(
+            loop_steps.c.work_item_id.in_(case_ids[start : start + 500])
+        )
+        for case_id, step in connection.execute(found):
+            done.setdefault(case_id, []).append(step)
+    return {case_id: tuple(dict.fromkeys(steps)) for case_id, steps in done.items()}
+
+
+def _facts(r: object, loop: tuple[str, ...]) -> Facts:
+    row = cast("dict[str, object]", r)
+    open_ = row["status"] == "open"
+    signed = None if open_ else cast("int | None", row["signed_ms"] or row["reported_ms"])
+    return Facts(
+        urgency=Urgency(str(row["urgency"])),
+        ranked_ms=cast(int, row["ranked_ms"]),
+        late=bool(row["late"]),
+        acknowledged_ms=cast("int | None", row["acknowledged_ms"]),
+        reported_ms=signed,
+        delivered_ms=None if signed is None or row["refused"] else cast("int | None", row["receipted_ms"]),
+        read_ms=None if signed is None else cast("int | None", row["read_received_ms"]),
+        loop=loop,
+    )
