@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from fastapi.responses import RedirectResponse, Response
 from zhenbao.hub import loop
 from zhenbao.hub.clocks import LOOP_STEPS
 from zhenbao.hub.store import loop as rows
-from zhenbao.hub.watch import tasks
+from zhenbao.hub.store.loop import Escalation
+from zhenbao.hub.store.work import WorkItem
+from zhenbao.hub.watch import Task, tasks
 from zhenbao.hub.web.security import check_csrf, session_of
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import InputError
@@ -33,7 +36,7 @@ def tasks_page(request: Request) -> Response:
         "task_rows.html" if part else "tasks.html",
         session=session,
         here="tasks",
-        tasks=found,
+        cases=_by_case(found),
         may_open=lambda item: seer.may("open", item),
         may_note=lambda item: seer.may("loop", item),
     )
@@ -76,6 +79,15 @@ def loop_note(
         # Nothing that was typed is lost by a mistake.
         return _page(request, case_id, error, {"step": step, "person": person, "channel": channel, "text": text})
     return RedirectResponse(f"/cases/{case_id}/loop", 303)
+
+
+def _by_case(found: Sequence[Task]) -> list[tuple[WorkItem, list[tuple[str, list[Escalation]]]]]:
+    """One entry a case, in it one a clock: five calls for one patient are one piece of news."""
+    cases: dict[UUID, tuple[WorkItem, dict[str, list[Escalation]]]] = {}
+    for task in found:
+        _, clocks = cases.setdefault(task.item.id, (task.item, {}))
+        clocks.setdefault(task.clock, []).append(task.escalation)
+    return [(item, list(clocks.items())) for item, clocks in cases.values()]
 
 
 def _page(
