@@ -194,3 +194,34 @@ def test_a_technician_sees_no_task_and_no_case(browser: TestClient, case_id: UUI
         page = browser.get(path)
         assert page.status_code == 200
         assert "演示" not in page.text.replace("演示技术员", "")
+
+
+def test_a_temporary_identity_is_merged_on_its_page(
+    browser: TestClient, heart: Practitioner, kit: KitVoice, worklist: Worklist, case_id: UUID
+) -> None:
+    nameless = kit.patient("无名<b>氏</b>", None)
+    encounter = kit.encounter(nameless)
+    observation, recording = kit.ecg(encounter, Finding("EC19", Urgency.RED, source="a list of critical values"))
+    kit.send(nameless, encounter, observation, recording)
+    temporary = next(row.item.id for row in worklist.rows() if row.item.id != case_id)
+    log_in(browser, "heart")
+    page = browser.get(f"/cases/{temporary}")
+    assert f'href="/cases/{temporary}/identity"' in page.text
+    page = browser.get(f"/cases/{temporary}/identity")
+    assert "无名&lt;b&gt;氏" in page.text
+    token = csrf_of(page)
+    nothing = browser.post(f"/cases/{temporary}/identity/find", data={"csrf": token, "number": "999999195602290019"})
+    assert "没有这个身份证号" in nothing.text
+    found = browser.post(f"/cases/{temporary}/identity/find", data={"csrf": token, "number": "99999919480101002X"})
+    assert "演示患者甲" in found.text
+    other = re.search(r'name="other" value="([^"]+)"', found.text)
+    assert other is not None
+    given = {"csrf": token, "other": other[1], "reason": "家属持身份证核对"}
+    assert browser.post(f"/cases/{temporary}/identity/merge", data=given).status_code == 303
+    assert "家属持身份证核对" in browser.get(f"/cases/{temporary}/identity").text
+    link = re.search(r'name="link" value="([^"]+)"', browser.get(f"/cases/{temporary}/identity").text)
+    assert link is not None
+    assert browser.post(f"/cases/{temporary}/identity/undo", data={"csrf": token, "link": link[1]}).status_code == 303
+    assert "撤销" in browser.get(f"/cases/{temporary}/identity").text
+    for data in ({"csrf": token, "other": "x"}, {"csrf": "x", "other": other[1]}):
+        assert browser.post(f"/cases/{temporary}/identity/merge", data=data).status_code in (403, 404)

@@ -26,6 +26,7 @@ Action = Literal[
     "report",
     "assign",
     "loop",
+    "merge",
     "break-glass",
     "statistics",
     "fleet",

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select
 from zhenbao.hub.access import Viewer, check, leads, viewer
 from zhenbao.hub.permission import CLINICAL
 from zhenbao.hub.routing import concerns
-from zhenbao.hub.store import audit, outbox, people, records, work
+from zhenbao.hub.store import audit, identities, outbox, people, records, work
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.tables import observations, report_reads, reports, views
@@ -102,6 +102,8 @@ class Case:
     writing: tuple[str, ...]
     """Names of others who have a draft of this case."""
     earlier: tuple[Earlier, ...]
+    changed: bool
+    """The kit has sent another number, name, sex or birth date for this patient since the first."""
     earlier_elsewhere: int
     """Earlier visits that lie outside the reach of the one who asks."""
 
@@ -317,6 +319,7 @@ def _case(connection: Connection, item: WorkItem, seer: Viewer) -> Case:
         ),
         writing=tuple(_name_of(connection, d.author) for d in drafts if d.author != person.login),
         earlier=earlier,
+        changed=_changed(connection, item.patient_id),
         earlier_elsewhere=elsewhere,
     )
 
@@ -349,9 +352,17 @@ def signed_reports(connection: Connection, encounter_id: UUID) -> tuple[SignedRe
     )
 
 
+def _changed(connection: Connection, patient_id: UUID) -> bool:
+    known = {
+        (v.patient.resident_number, v.patient.name, v.patient.sex, v.patient.birth_date)
+        for v in identities.versions(connection, patient_id)
+    }
+    return len(known) > 1
+
+
 def _earlier(connection: Connection, item: WorkItem, seer: Viewer) -> tuple[tuple[Earlier, ...], int]:
     """Earlier visits within reach of who may open this case, whatever specialty they were for; how many lie beyond."""
-    persons = records.same_person(connection, item.patient_id)
+    persons = identities.same_person(connection, item.patient_id)
     opened = seer.grant(item) is not None
     earlier, elsewhere = [], 0
     for other in work.of_patients(connection, persons, _MOST_EARLIER + 1):

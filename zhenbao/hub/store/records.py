@@ -6,8 +6,9 @@ encounter may be sent again by its kit with more known of it: the newest by the 
 
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, insert, or_, select, update
+from sqlalchemy import Connection, Table, insert, select, update
 
+from zhenbao.hub.store import identities
 from zhenbao.hub.store.tables import encounters, observations, patients, recordings, report_reads
 from zhenbao.model.errors import Rejected
 from zhenbao.model.observation import Observation
@@ -18,7 +19,8 @@ from zhenbao.sync.envelope import Envelope, unpack
 
 
 def save_patient(connection: Connection, envelope: Envelope, patient: Patient, now_ms: int) -> bool:
-    """Keep the newest version. Returns False for an older one."""
+    """Show the newest version and keep every one. Returns False for an older one."""
+    identities.keep_version(connection, envelope, patient, now_ms)
     return _save_newest(
         connection,
         patients,
@@ -127,17 +129,6 @@ def recordings_of(connection: Connection, observation_id: UUID) -> list[Recordin
         .order_by(recordings.c.started_ms, recordings.c.id)
     )
     return [value for row in found if isinstance(value := unpack("recording", row.body), Recording)]
-
-
-def same_person(connection: Connection, patient_id: UUID) -> list[UUID]:
-    """The ids under which this person is known: other kits may have made their own, the resident number joins them."""
-    number = connection.execute(select(patients.c.resident_number).where(patients.c.id == patient_id)).scalar()
-    same = select(patients.c.id).where(
-        or_(patients.c.id == patient_id, patients.c.resident_number == number)
-        if number
-        else patients.c.id == patient_id
-    )
-    return list(connection.execute(same).scalars()) or [patient_id]
 
 
 def _save_once(

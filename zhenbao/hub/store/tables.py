@@ -265,6 +265,29 @@ kit_places = Table(
     Column("since_ms", BigInteger, nullable=False),
 )
 
+patient_versions = Table(
+    "patient_versions",
+    metadata,
+    Column("patient_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # in the order in which they came, from 1
+    Column("kit_id", String(80), nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+patient_links = Table(
+    "patient_links",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("one", Uuid, nullable=False, index=True),
+    Column("other", Uuid, nullable=False, index=True),
+    Column("by", String(40), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("undone_ms", BigInteger),
+    Column("undone_by", String(40)),
+)
+
 loop_steps = Table(
     "loop_steps",
     metadata,

@@ -1,4 +1,4 @@
-"""The closed loop and escalations, organisations, grants, and accounts with a second factor."""
+"""Identities, the closed loop and escalations, organisations, grants, and accounts with a second factor."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -72,6 +72,36 @@ def upgrade() -> None:
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("work_item_id", "ranked_ms", "step", name=op.f("pk_escalations")),
     )
+    versions = op.create_table(
+        "patient_versions",
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("kit_id", sa.String(length=80), nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("patient_id", "number", name=op.f("pk_patient_versions")),
+    )
+    patients = sa.table("patients", sa.column("id"), sa.column("sender"), sa.column("received_ms"), sa.column("body"))
+    op.execute(
+        versions.insert().from_select(
+            ["patient_id", "number", "kit_id", "received_ms", "body"],
+            sa.select(patients.c.id, sa.literal(1), patients.c.sender, patients.c.received_ms, patients.c.body),
+        )
+    )
+    op.create_table(
+        "patient_links",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("one", sa.Uuid(), nullable=False),
+        sa.Column("other", sa.Uuid(), nullable=False),
+        sa.Column("by", sa.String(length=40), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("undone_ms", sa.BigInteger(), nullable=True),
+        sa.Column("undone_by", sa.String(length=40), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_links")),
+    )
+    op.create_index(op.f("ix_patient_links_one"), "patient_links", ["one"], unique=False)
+    op.create_index(op.f("ix_patient_links_other"), "patient_links", ["other"], unique=False)
     with op.batch_alter_table("practitioners") as batch_op:
         batch_op.alter_column("role", existing_type=sa.String(length=16), type_=sa.String(length=20))
         batch_op.add_column(sa.Column("org_id", sa.String(length=40), server_default="county", nullable=False))
@@ -91,5 +121,13 @@ def downgrade() -> None:
     with op.batch_alter_table("practitioners") as batch_op:
         for name in ("rests_until_ms", "wrong", "totp_counter", "totp_secret", "org_id"):
             batch_op.drop_column(name)
-    for name in ("escalations", "loop_steps", "grants", "kit_places", "organisations"):
+    for name in (
+        "patient_links",
+        "patient_versions",
+        "escalations",
+        "loop_steps",
+        "grants",
+        "kit_places",
+        "organisations",
+    ):
         op.drop_table(name)
