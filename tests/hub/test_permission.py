@@ -9,13 +9,14 @@ from zhenbao.hub.permission import Action, Place, Role, Standing, denial
 
 # role: the standings that are allowed, by action. Letters: o own, b below, x outside; + assigned; g with a grant.
 ALLOWED = {
-    "village-doctor": {"list": "o o+ *g", "open": "o o+ *g"},
+    "village-doctor": {"list": "o o+ *g", "open": "o o+ *g", "refer": "o"},
     "township-doctor": {
         "list": "o o+ b b+ *g",
         "open": "o o+ b b+ *g",
         "report": "o+ b+",
         "loop": "o b",
         "merge": "o b",
+        "refer": "o b",
         "statistics": "o b",
         "break-glass": "*",
     },
@@ -27,6 +28,7 @@ ALLOWED = {
         "assign": "o+ b+",
         "loop": "o+ b+",
         "merge": "o+ b+",
+        "refer": "o+ b+",
         "break-glass": "*",
     },
     "provincial-expert": {"list": "*g", "open": "*g"},

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from zhenbao.hub.permission import Action, Denial, Place, Standing, denial, reach
-from zhenbao.hub.store import audit, grants, organisations
+from zhenbao.hub.permission import CLINICAL, Action, Denial, Place, Standing, denial, reach
+from zhenbao.hub.store import audit, grants, organisations, referrals
 from zhenbao.hub.store.grants import Grant
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
@@ -29,10 +29,13 @@ class Viewer:
     """Their organisation and all below it."""
     grants: tuple[Grant, ...] = ()
     """Those that have not ended."""
+    referred: frozenset[UUID] = frozenset()
+    """Patients on their way to one of these organisations: whoever treats them may see them."""
 
     def denial(self, action: Action, item: WorkItem) -> Denial | None:
         """Why they may not do this to a case; None: they may."""
-        standing = Standing(self._place(item.org_id), concerned(self.person, item), self.grant(item) is not None)
+        opened = self.grant(item) is not None or item.patient_id in self.referred
+        standing = Standing(self._place(item.org_id), concerned(self.person, item), opened)
         return denial(self.person.role, action, standing)
 
     def may(self, action: Action, item: WorkItem) -> bool:
@@ -57,7 +60,7 @@ class Viewer:
             orgs=orgs,
             login=self.person.login if wide == "assigned" else None,
             specialty=self.person.specialty if wide == "assigned" else None,
-            patients=frozenset(grant.patient_id for grant in self.grants),
+            patients=self.referred | {grant.patient_id for grant in self.grants},
         )
 
     def _place(self, org_id: str) -> Place:
@@ -68,10 +71,14 @@ class Viewer:
 
 def viewer(connection: Connection, person: Practitioner, now_ms: int) -> Viewer:
     """The person as they stand now."""
+    orgs = organisations.subtree(connection, person.org_id)
+    # Whom a consultation shows a bundle sees no referral: that is for those who treat.
+    treats = person.role in (*CLINICAL, "village-doctor")
     return Viewer(
         person,
-        organisations.subtree(connection, person.org_id),
+        orgs,
         tuple(grants.open_for(connection, person.login, now_ms)),
+        referrals.opened_to(connection, orgs) if treats else frozenset(),
     )
 
 

@@ -27,6 +27,7 @@ Action = Literal[
     "assign",
     "loop",
     "merge",
+    "refer",
     "break-glass",
     "statistics",
     "fleet",

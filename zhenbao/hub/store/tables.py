@@ -288,6 +288,33 @@ patient_links = Table(
     Column("undone_by", String(40)),
 )
 
+referrals = Table(
+    "referrals",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("number", String(80), nullable=False, unique=True),
+    Column("patient_id", Uuid, nullable=False, index=True),
+    Column("encounter_id", Uuid),
+    Column("from_org", String(40), nullable=False, index=True),
+    Column("to_org", String(40), nullable=False, index=True),
+    Column("urgency", String(8), nullable=False),
+    Column("state", String(20), nullable=False),  # model.referral.ReferralState
+    Column("state_ms", BigInteger, nullable=False),
+    Column("up", Text, nullable=False),
+    Column("down", Text),
+)
+
+referral_steps = Table(
+    "referral_steps",
+    metadata,
+    Column("referral_id", Uuid, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(20), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("login", String(40), nullable=False),
+    Column("note", Text, nullable=False),
+)
+
 loop_steps = Table(
     "loop_steps",
     metadata,

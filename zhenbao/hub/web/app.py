@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from zhenbao.hub.web import cases, identity, login, loop, vendor
+from zhenbao.hub.web import cases, identity, login, loop, referrals, vendor
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
@@ -31,6 +31,7 @@ _STATUS = {
     "denied-unassigned": 403,
     "denied-grant": 403,
     "case-unknown": 404,
+    "referral-unknown": 404,
     "page-unknown": 404,
     "login-rest": 429,
 }
@@ -58,6 +59,7 @@ def create_app(store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bo
     app.include_router(cases.router)
     app.include_router(loop.router)
     app.include_router(identity.router)
+    app.include_router(referrals.router)
     app.add_exception_handler(NotLoggedIn, _to_login)
     app.add_exception_handler(ZhenbaoError, _error_page)
     app.add_exception_handler(HTTPException, _http_error)

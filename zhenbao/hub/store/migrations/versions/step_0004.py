@@ -1,4 +1,4 @@
-"""Identities, the closed loop and escalations, organisations, grants, and accounts with a second factor."""
+"""Referrals, identities, the closed loop and escalations, organisations, grants, and accounts with a second factor."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -102,6 +102,34 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_patient_links_one"), "patient_links", ["one"], unique=False)
     op.create_index(op.f("ix_patient_links_other"), "patient_links", ["other"], unique=False)
+    op.create_table(
+        "referrals",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.String(length=80), nullable=False),
+        sa.Column("patient_id", sa.Uuid(), nullable=False),
+        sa.Column("encounter_id", sa.Uuid(), nullable=True),
+        sa.Column("from_org", sa.String(length=40), nullable=False),
+        sa.Column("to_org", sa.String(length=40), nullable=False),
+        sa.Column("urgency", sa.String(length=8), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("state_ms", sa.BigInteger(), nullable=False),
+        sa.Column("up", sa.Text(), nullable=False),
+        sa.Column("down", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_referrals")),
+        sa.UniqueConstraint("number", name=op.f("uq_referrals_number")),
+    )
+    for name in ("patient_id", "from_org", "to_org"):
+        op.create_index(op.f(f"ix_referrals_{name}"), "referrals", [name], unique=False)
+    op.create_table(
+        "referral_steps",
+        sa.Column("referral_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("login", sa.String(length=40), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("referral_id", "number", name=op.f("pk_referral_steps")),
+    )
     with op.batch_alter_table("practitioners") as batch_op:
         batch_op.alter_column("role", existing_type=sa.String(length=16), type_=sa.String(length=20))
         batch_op.add_column(sa.Column("org_id", sa.String(length=40), server_default="county", nullable=False))
