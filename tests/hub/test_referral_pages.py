@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 PASSWORD = "correct horse"
 UP = {
-    "to_org": "county", "urgency": "RED", "department": "心内科", "impression": "疑似心梗<script>", "reason": "胸痛两小时",
+    "to_org": "county", "urgency": "RED", "department": "心内科", "impression": "疑似心梗<script>",
+    "reason": "胸痛两小时",
     "physician": "演示医师", "physician_phone": "0994-0000051", "consent": "yes",
 }  # fmt: skip
 DOWN = {

@@ -141,6 +141,7 @@ def _write_page(
         units = [unit for unit in organisations.everyone(connection) if unit.id != session.practitioner.org_id]
     person = session.practitioner
     known = {
+        "to_org": "",
         "urgency": case.item.urgency.value,
         "impression": case.reports[-1].conclusion if case.reports else "",
         "reason": case.encounter.reason if case.encounter else "",
