@@ -225,3 +225,25 @@ def test_a_temporary_identity_is_merged_on_its_page(
     assert "撤销" in browser.get(f"/cases/{temporary}/identity").text
     for data in ({"csrf": token, "other": "x"}, {"csrf": "x", "other": other[1]}):
         assert browser.post(f"/cases/{temporary}/identity/merge", data=data).status_code in (403, 404)
+
+
+def test_the_director_sees_figures_and_no_patient(browser: TestClient, case_id: UUID, store: HubStore) -> None:
+    add_practitioner(store, "boss", name="演示主任", role="director", specialty=None, phone="", password=PASSWORD)
+    log_in(browser, "boss")
+    page = browser.get("/statistics?month=2026-11")
+    assert page.status_code == 200
+    assert "心电图危急值数" in page.text
+    file = browser.get("/statistics.csv?month=2026-11")
+    assert file.content.startswith(b"\xef\xbb\xbf")
+    assert file.headers["content-disposition"].endswith('zhenbao-county-2026-11.csv"')
+    assert browser.get("/statistics?month=2026-13").status_code == 409
+    assert browser.get("/statistics?org=elsewhere").status_code == 403
+    for path in ("/", "/tasks"):
+        assert str(case_id) not in browser.get(path).text
+    assert browser.get("/referrals").status_code == 403
+
+
+def test_a_specialist_has_no_figures(browser: TestClient, heart: Practitioner) -> None:
+    log_in(browser, "heart")
+    assert browser.get("/statistics").status_code == 403
+    assert browser.get("/statistics.csv?month=2026-11").status_code == 403

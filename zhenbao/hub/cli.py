@@ -115,6 +115,35 @@ def worklist(
         typer.echo(_words("hub.cli.no_cases"))
 
 
+@app.command("stats", help=_words("hub.cli.stats.help"))
+def stats(
+    directory: Directory = _HERE,
+    database: Database = "",
+    month: Annotated[str, typer.Option("--month", help=_words("hub.cli.stats.month"))] = "",
+    org: Annotated[str, typer.Option("--org", help=_words("hub.cli.stats.org"))] = "county",
+    csv_file: Annotated[Path | None, typer.Option("--csv", help=_words("hub.cli.stats.csv"))] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_words("hub.cli.as_json"))] = False,
+) -> None:
+    from zhenbao.hub import statistics
+    from zhenbao.hub.store import organisations
+    from zhenbao.hub.store.period import indicators
+    from zhenbao.model.time import local_text
+
+    store = _store(directory, database)
+    now_ms = store.clock.now_ms()
+    period = statistics.month(month or local_text(now_ms)[:7])
+    with store.reading() as connection:
+        orgs = organisations.subtree(connection, organisations.check(connection, org))
+        found = indicators(connection, period, orgs, now_ms)
+    if csv_file is not None:
+        csv_file.write_bytes(statistics.as_csv(found, _words))
+    elif as_json:
+        _json(found)
+    else:
+        for row in statistics.rows(found, _words):
+            typer.echo("  ".join(cell for cell in row if cell))
+
+
 @app.command("audit", help=_words("hub.cli.audit"))
 def show_audit(
     directory: Directory = _HERE,

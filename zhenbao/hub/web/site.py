@@ -9,6 +9,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from zhenbao.hub.permission import reach
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.store import HubStore
 from zhenbao.hub.store.people import Session
@@ -72,6 +73,7 @@ class Site:
             "person": session.practitioner if session else None,
             "csrf": session.csrf if session else "",
             "here": "",
+            "may": lambda action: session is not None and reach(session.practitioner.role, action) is not None,
         }
         html = self.templates.get_template(template).render(everywhere | values)
         response = HTMLResponse(html, status)
