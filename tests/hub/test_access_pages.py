@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from zhenbao.hub.case_code import case_code
 from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.store import audit, people
+from zhenbao.hub.store.tables import audit as audit_table
 from zhenbao.hub.watch import sweep
 from zhenbao.hub.web import vendor
 from zhenbao.model.errors import StorageError
@@ -247,3 +249,36 @@ def test_a_specialist_has_no_figures(browser: TestClient, heart: Practitioner) -
     log_in(browser, "heart")
     assert browser.get("/statistics").status_code == 403
     assert browser.get("/statistics.csv?month=2026-11").status_code == 403
+
+
+def test_the_auditor_sees_the_chain_and_a_break_in_it(
+    browser: TestClient, heart: Practitioner, case_id: UUID, store: HubStore
+) -> None:
+    add_practitioner(store, "audit", name="演示审计", role="auditor", specialty=None, phone="", password=PASSWORD)
+    log_in(browser, "heart")
+    browser.get(f"/cases/{case_id}")
+    assert browser.get("/audit").status_code == 403
+    browser.cookies.clear()
+    log_in(browser, "audit")
+    page = browser.get("/audit")
+    assert "审计链完整" in page.text
+    assert "查看病例" in page.text
+    assert "演示患者" not in page.text
+    assert "登录" in browser.get("/audit?actor=heart&action=logged-in").text
+    assert f"case:{case_id}" not in browser.get("/audit?actor=nobody").text
+    with store.writing() as connection:
+        connection.execute(update(audit_table).where(audit_table.c.number == 2).values(actor="somebody-else"))
+    assert "审计链从第 2 行起不完整" in browser.get("/audit").text
+
+
+def test_the_audit_turns_its_pages(browser: TestClient, store: HubStore) -> None:
+    add_practitioner(store, "audit", name="演示审计", role="auditor", specialty=None, phone="", password=PASSWORD)
+    with store.writing() as connection:
+        for n in range(120):
+            audit.append(connection, n, "hub", "case-opened", f"case:{n}")
+    log_in(browser, "audit")
+    older = re.search(r'href="/audit\?before=(\d+)', browser.get("/audit").text)
+    assert older is not None
+    page = browser.get(f"/audit?before={older[1]}").text
+    assert "case:0" in page
+    assert "case:119<" not in page

@@ -36,6 +36,10 @@ class Words:
     def __contains__(self, key: str) -> bool:
         return key in self._texts
 
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that begin so."""
+        return [key for key in self._texts if key.startswith(prefix)]
+
     def lead(self, name: str) -> str:
         """A lead as people read it: standard leads have one name everywhere, others have words."""
         return self._texts.get(f"ecg_lead.{name}", name)

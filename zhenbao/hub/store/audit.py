@@ -58,8 +58,24 @@ def append(connection: Connection, at_ms: int, actor: str, action: str, subject:
 
 def rows(connection: Connection, limit: int) -> list[AuditRow]:
     """The last ``limit`` rows, newest first."""
-    found = connection.execute(select(audit).order_by(audit.c.number.desc()).limit(limit))
-    return [AuditRow(r.number, r.at_ms, r.actor, r.action, r.subject, json.loads(r.detail), r.hash) for r in found]
+    return found(connection, before=None, actor=None, action=None, limit=limit)
+
+
+def found(
+    connection: Connection, *, before: int | None, actor: str | None, action: str | None, limit: int
+) -> list[AuditRow]:
+    """Rows of an actor or of an action, newest first, from below a number."""
+    wanted = select(audit).order_by(audit.c.number.desc()).limit(limit)
+    if before is not None:
+        wanted = wanted.where(audit.c.number < before)
+    if actor is not None:
+        wanted = wanted.where(audit.c.actor == actor)
+    if action is not None:
+        wanted = wanted.where(audit.c.action == action)
+    return [
+        AuditRow(r.number, r.at_ms, r.actor, r.action, r.subject, json.loads(r.detail), r.hash)
+        for r in connection.execute(wanted)
+    ]
 
 
 def first_broken(connection: Connection) -> int | None:

@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from zhenbao.hub.web import cases, identity, login, loop, referrals, statistics, vendor
+from zhenbao.hub.web import audit, cases, identity, login, loop, referrals, statistics, vendor
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
@@ -61,6 +61,7 @@ def create_app(store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bo
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)
+    app.include_router(audit.router)
     app.add_exception_handler(NotLoggedIn, _to_login)
     app.add_exception_handler(ZhenbaoError, _error_page)
     app.add_exception_handler(HTTPException, _http_error)
