@@ -145,9 +145,10 @@ def test_chunking_never_matters(sizes: list[int]) -> None:
     assert told([*chunks, data]) == told([NSA_BYTES])
 
 
-def test_an_answer_without_end_is_an_error_not_a_full_memory() -> None:
+@pytest.mark.parametrize("chunks", [[b"x" * 100] * 100, [b"x" * 2000 + b"\r\nOK\r\n"]])
+def test_a_line_without_end_is_an_error_not_a_full_memory(chunks: list[bytes]) -> None:
     with pytest.raises(FrameError, match="end of a line"):
-        told([b"x" * 100] * 100)
+        told(chunks)
 
 
 READERS = (at.serving_cell, at.registration, at.operator, at.rssi_dbm, at.extended_signal, at.network, at.has_address)

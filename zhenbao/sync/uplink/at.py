@@ -73,7 +73,6 @@ class Dialogue:
     _buffer: bytearray = field(default_factory=bytearray)
     _lines: list[str] = field(default_factory=list)
     _unsolicited: list[str] = field(default_factory=list)
-    _skipping: bool = False
 
     def feed(self, chunk: bytes) -> Answer | None:
         """Add received bytes; the answer once it is complete. What follows a complete answer is left unread.
@@ -82,7 +81,7 @@ class Dialogue:
             FrameError: a line longer than any answer.
         """
         self._buffer += chunk
-        while (end := _line_end(self._buffer)) >= 0:
+        while 0 <= (end := _line_end(self._buffer)) <= _LONGEST_LINE_BYTES:
             line = bytes(self._buffer[:end]).decode("ascii", "replace").strip()
             del self._buffer[: end + 1]
             if not line or line == self.command:
@@ -97,7 +96,8 @@ class Dialogue:
 
     def _is_answer(self, line: str) -> bool:
         name = re.split(r"[=?]", self.command.removeprefix("AT"), maxsplit=1)[0]
-        return bool(name) and line.split(":")[0].rstrip() == name
+        said, colon, _ = line.partition(":")
+        return bool(name and colon) and said.rstrip() == name
 
 
 def _line_end(buffer: bytearray) -> int:
