@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from zhenbao.sync.uplink.choice import Choice, Road, asked, choose
 from zhenbao.sync.uplink.policy import policy
-from zhenbao.sync.uplink.state import Kind, Uplink
+from zhenbao.sync.uplink.state import Kind, Miss, Outcome, Uplink
 
 WIFI, SIM = Road(Uplink(Kind.WIFI, "wlan0", up=True)), Road(Uplink(Kind.CELLULAR, "wwan0", up=True))
 
 
 def answered(road: Road, times: int, since_s: float = 0.0) -> Road:
     for _ in range(times):
-        road = asked(road, 0.1, since_s)
+        road = asked(road, Outcome(0.1), since_s)
     return road
 
 
 def missed(road: Road, times: int) -> Road:
     for _ in range(times):
-        road = asked(road, None, 0)
+        road = asked(road, Outcome(miss=Miss.SILENT), 0)
     return road
 
 
@@ -72,7 +72,7 @@ def test_it_never_flaps(answers: list[bool]) -> None:
     changed_s = [0.0]
     for step, answer in enumerate(answers):
         now_s = 5.0 * step
-        wifi = asked(wifi, 0.1 if answer else None, now_s)
+        wifi = asked(wifi, Outcome(0.1) if answer else Outcome(miss=Miss.OTHER), now_s)
         after = choose(choice, (wifi, sim), now_s)
         if after != choice:
             changed_s.append(now_s)

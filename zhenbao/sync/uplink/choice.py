@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from zhenbao.sync.uplink.policy import Policy, policy
-from zhenbao.sync.uplink.state import Uplink
+from zhenbao.sync.uplink.state import Miss, Outcome, Uplink
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Road:
     """When the first of them came, by the monotonic clock."""
     round_trip_s: float | None = None
     """Of the last answer."""
+    miss: Miss | None = None
+    """Why the last question was not answered; None after an answer."""
 
     @property
     def name(self) -> str:
@@ -43,16 +45,17 @@ class Choice:
     since_s: float = 0.0
 
 
-def asked(road: Road, round_trip_s: float | None, now_s: float) -> Road:
-    """The road after a probe: ``round_trip_s`` of its answer, or None for none."""
-    answered = round_trip_s is not None
+def asked(road: Road, outcome: Outcome, now_s: float) -> Road:
+    """The road after a probe."""
+    answered = outcome.round_trip_s is not None
     goes_on = road.streak != 0 and (road.streak > 0) is answered
     step = 1 if answered else -1
     return replace(
         road,
         streak=road.streak + step if goes_on else step,
         streak_since_s=road.streak_since_s if goes_on else now_s,
-        round_trip_s=round_trip_s if answered else road.round_trip_s,
+        round_trip_s=outcome.round_trip_s if answered else road.round_trip_s,
+        miss=outcome.miss,
     )
 
 

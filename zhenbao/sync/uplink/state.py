@@ -100,3 +100,25 @@ class Uplink:
     def mcc(self) -> str:
         """The mobile country code: 460 is China."""
         return self.plmn[:3]
+
+
+class Miss(StrEnum):
+    """Why there was no answer of the hub."""
+
+    NO_NAME = "no-name"
+    """The hub's name is not known to the network's name server."""
+    NO_ROUTE = "no-route"
+    """Nobody is there: refused, unreachable, or the interface is gone."""
+    SILENT = "silent"
+    """Nothing within the time limit."""
+    OTHER = "other"
+    """Somebody else answered: a captive portal, a proxy, another certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one probe: a round trip, or why there was none."""
+
+    round_trip_s: float | None = None
+    """From connecting to the last byte of the answer."""
+    miss: Miss | None = None
