@@ -234,7 +234,11 @@ def setup(
     healthypi_scale: Annotated[
         int, typer.Option("--healthypi-scale", min=0, max=1_000_000, help=_words("tech.help.healthypi_scale"))
     ] = 0,
+    hub_url: Annotated[str, typer.Option("--hub-url", help=_words("tech.help.hub_url"))] = "",
+    hub_key: Annotated[str, typer.Option("--hub-key", help=_words("tech.help.hub_key"))] = "",
+    modem_port: Annotated[str, typer.Option("--modem-port", help=_words("tech.help.modem_port"))] = "",
 ) -> None:
+    from zhenbao.agent.road import asker
     from zhenbao.agent.settings import (
         FILE,
         KitSettings,
@@ -271,14 +275,21 @@ def setup(
         healthypi_port=healthypi,
         healthypi_rate_hz=healthypi_rate,
         healthypi_nv_per_count=healthypi_scale,
+        hub_url=hub_url,
+        hub_key=hub_key,
+        modem_port=modem_port,
     )
-    if (home / FILE).exists():  # what pairing assigned stays: the strap, the meter on a cable
+    asker(settings)
+    if (home / FILE).exists():  # what pairing assigned stays, and what is not given of the uplink
         before = load_settings(home)
         settings = replace(
             settings,
             ecg_strap=before.ecg_strap,
             glucose_meter=before.glucose_meter,
             glucose_port=before.glucose_port,
+            hub_url=hub_url or before.hub_url,
+            hub_key=hub_key or before.hub_key,
+            modem_port=modem_port or before.modem_port,
         )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))

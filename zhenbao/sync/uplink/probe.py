@@ -156,7 +156,9 @@ def _dial(found: Sequence[tuple[Any, ...]], interface: str, timeout_s: float) ->
         try:
             opened.settimeout(max(0.1, until_s - time.monotonic()))
             if interface:
-                opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+                # Linux before 5.7 lets only root choose: the routes decide then, and the answer is as true.
+                with contextlib.suppress(PermissionError):
+                    opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
             opened.connect(where)
         except OSError as failed:
             opened.close()
