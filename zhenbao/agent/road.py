@@ -14,7 +14,7 @@ from zhenbao.model.time import Clock
 from zhenbao.sync.envelope import Envelope
 from zhenbao.sync.uplink.choice import Choice, Road, asked, choose
 from zhenbao.sync.uplink.look import View, look
-from zhenbao.sync.uplink.picture import Picture, load_picture
+from zhenbao.sync.uplink.picture import FRESH_MS, Picture, load_picture
 from zhenbao.sync.uplink.policy import decide, policy
 from zhenbao.sync.uplink.probe import parse_address, probe, verifier
 from zhenbao.sync.uplink.state import Outcome, Uplink
@@ -95,10 +95,12 @@ def watching(
 
 
 def gate(watch: Watch, clock: Clock) -> Callable[[Envelope], bool]:
-    """Whether an item may go now, by what the watch sees."""
+    """Whether an item may go now, by what the watch sees. A watch that has stopped holds nothing back."""
 
     def may_go(item: Envelope) -> bool:
-        return decide(item.lane, watch.picture.situation(clock.now_ms())).allowed
+        now_ms, picture = clock.now_ms(), watch.picture
+        stopped = not 0 <= now_ms - picture.at_ms <= FRESH_MS
+        return stopped or decide(item.lane, picture.situation(now_ms)).allowed
 
     return may_go
 

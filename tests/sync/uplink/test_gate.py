@@ -95,7 +95,7 @@ def test_a_receipt_is_taken_while_its_item_waits(
     bedside = Bedside(kit, hub, faulty_road, clock)
     ward.admit(kit)
     bedside.engines[0].step()
-    bedside.now = Situation(SIM, answered=False)
+    bedside.now = Situation(None, None)
     bedside.move()
     assert waiting(kit) == {}
 

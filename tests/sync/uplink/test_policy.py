@@ -104,16 +104,20 @@ def test_critical_goes_over_anything_that_may_be_a_road(now: Situation, lane: La
     assert decide(lane, now, critical_case=True) == expected
 
 
-@given(SITUATIONS, st.sampled_from([lane for lane in Lane if lane is not Lane.CRITICAL]))
-def test_without_an_answer_only_what_is_critical_is_tried(now: Situation, lane: Lane) -> None:
+@given(SITUATIONS, st.sampled_from([Lane.WAVEFORMS, Lane.BULK]))
+def test_nothing_large_goes_before_the_hub_has_answered(now: Situation, lane: Lane) -> None:
     assert not decide(lane, replace(now, answered=None)).allowed
-    assert not decide(lane, replace(now, answered=False), wish=True).allowed
+    assert not decide(lane, replace(now, answered=False)).allowed
+
+
+@given(SITUATIONS, st.sampled_from([Lane.RESULTS, Lane.REPORTS]))
+def test_a_probe_that_never_answers_keeps_no_result_from_the_hub(now: Situation, lane: Lane) -> None:
+    assert decide(lane, now).allowed is (now.uplink is not None and now.uplink.up is not False)
 
 
 @given(SITUATIONS, st.sampled_from(Lane))
-def test_the_doctors_wish_is_enough_wherever_the_hub_answers(now: Situation, lane: Lane) -> None:
-    if now.uplink is not None and now.uplink.up is not False:
-        assert decide(lane, replace(now, answered=True), wish=True).allowed
+def test_the_doctors_wish_is_enough_wherever_there_is_a_road(now: Situation, lane: Lane) -> None:
+    assert decide(lane, now, wish=True).allowed is (now.uplink is not None and now.uplink.up is not False)
 
 
 def test_an_unknown_signal_holds_nothing_back() -> None:

@@ -15,10 +15,11 @@ import pytest
 from zhenbao.firmware_sim.modem import Modem
 from zhenbao.model.errors import DeviceError
 from zhenbao.model.time import SystemClock
+from zhenbao.sync.envelope import Lane
 from zhenbao.sync.uplink.look import UNKNOWN, View, look, together
 from zhenbao.sync.uplink.network_manager import Connection
 from zhenbao.sync.uplink.picture import FILE, FRESH_MS, Picture, load_picture
-from zhenbao.sync.uplink.policy import policy
+from zhenbao.sync.uplink.policy import decide, policy
 from zhenbao.sync.uplink.state import Kind, Miss, Outcome, Radio, Reach, Registration, Uplink
 from zhenbao.sync.uplink.usage import load_usage
 from zhenbao.sync.uplink.watch import Counters, Watch
@@ -231,6 +232,22 @@ def test_it_sleeps_and_can_be_woken_and_stopped(village: Village) -> None:
     thread.join(5)
     assert not thread.is_alive()
     assert 2 <= len(village.questions) <= 4
+
+
+def test_what_is_critical_waits_for_no_probe(village: Village) -> None:
+    seen: list[bool] = []
+    watch = village.watch()
+
+    def slow(_: Uplink) -> Outcome:
+        now = watch.picture.situation(village.clock.now_ms())
+        seen.append(decide(Lane.CRITICAL, now).allowed)
+        return Outcome(miss=Miss.SILENT)
+
+    watch._ask = slow
+    before = watch.picture.situation(village.clock.now_ms())
+    assert [decide(lane, before).allowed for lane in Lane] == [True, True, True, False, False]
+    watch.step()
+    assert seen == [True, True]
 
 
 def test_trouble_is_told(clock: Any, tmp_path: Path) -> None:

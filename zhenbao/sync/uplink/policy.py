@@ -42,6 +42,8 @@ class Row:
 
     reason: str
     always: bool = False
+    unanswered: bool = False
+    """May be tried where the hub has not answered a probe."""
     metered: bool = False
     """May go where bytes cost."""
     night: bool = False
@@ -136,7 +138,7 @@ def decide(
 
     Args:
         critical_case: it belongs to a critical case, whatever its lane.
-        wish: the doctor wants it sent, whatever it costs.
+        wish: the doctor wants it sent now, whatever it costs.
         table: None: the one that comes with the program.
     """
     table = table or policy()
@@ -145,13 +147,13 @@ def decide(
         return Decision(False, Reason.NO_ROAD)
     if row.always or critical_case:
         return Decision(True, Reason.CRITICAL)
-    if now.answered is not True:
+    if wish:
+        return Decision(True, Reason.WISH)
+    if now.answered is not True and not row.unanswered:
         portal = uplink.reach is Reach.PORTAL
         return Decision(
             False, Reason.PORTAL if portal else Reason.NOT_ASKED if now.answered is None else Reason.NO_ANSWER
         )
-    if wish:
-        return Decision(True, Reason.WISH)
     if _below(uplink.signal, row):
         return Decision(False, Reason.WEAK_SIGNAL)
     if not row.abroad and is_abroad(uplink, table):

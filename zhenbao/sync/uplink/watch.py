@@ -12,7 +12,7 @@ from pathlib import Path
 from zhenbao.model.time import Clock
 from zhenbao.sync.uplink import usage
 from zhenbao.sync.uplink.choice import Choice, Road, asked, choose
-from zhenbao.sync.uplink.look import View
+from zhenbao.sync.uplink.look import UNKNOWN, View
 from zhenbao.sync.uplink.picture import Picture, save_picture
 from zhenbao.sync.uplink.policy import Policy, is_metered, policy
 from zhenbao.sync.uplink.state import Outcome, Uplink
@@ -66,8 +66,9 @@ class Watch:
         self._saved_s = float("-inf")
         self._due_s: dict[str, float] = {}
         self._wake, self._hurry = threading.Event(), threading.Event()
-        self.picture = Picture(clock.now_ms())
-        """The newest; whole, from any thread."""
+        nobody_knows = Road(UNKNOWN)
+        self.picture = Picture(clock.now_ms(), (nobody_knows,), Choice(nobody_knows.name))
+        """The newest; whole, from any thread. Before the first look: there may be a road."""
 
     def run(self, stop: threading.Event) -> None:
         """Watch until ``stop`` is set; ``wake`` ends a sleep."""
@@ -90,6 +91,8 @@ class Watch:
         view = self._look()
         roads = tuple(self._road(uplink, before.roads) for uplink in view.uplinks)
         choice = choose(before.choice, roads, self._clock.monotonic_s(), self._table)
+        # What is critical need not wait for the answers, which may take their time.
+        self.picture = self._picture(view, roads, choice)
         for road in sorted(roads, key=lambda road: road.name != choice.name):
             if self._is_due(road, roads, choice):
                 answered = self._asked(road)
@@ -97,15 +100,13 @@ class Watch:
                 choice = choose(choice, roads, self._clock.monotonic_s(), self._table)
         self._due_s = {road.name: self._due_s[road.name] for road in roads if road.name in self._due_s}
         self._count(view.uplinks)
-        self.picture = after = Picture(
-            self._clock.now_ms(),
-            roads,
-            choice,
-            self._usage.used_bytes,
-            tuple(error.code for error in view.trouble),
-        )
+        self.picture = after = self._picture(view, roads, choice)
         self._keep(before, after)
         return self._pause_s()
+
+    def _picture(self, view: View, roads: tuple[Road, ...], choice: Choice) -> Picture:
+        trouble = tuple(error.code for error in view.trouble)
+        return Picture(self._clock.now_ms(), roads, choice, self._usage.used_bytes, trouble)
 
     def _road(self, uplink: Uplink, before: tuple[Road, ...]) -> Road:
         """The road as it was answered before, with what is seen of it now."""
