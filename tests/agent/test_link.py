@@ -42,10 +42,10 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     running.close()
 
 
-def kit_with(home: Path, *, hub_port: int = 1, hub_url: str = "", modem_port: str = "") -> KitCommand:
+def kit_with(home: Path, *, hub_port: int = 1, probe_url: str = "", modem_port: str = "") -> KitCommand:
     kit = set_up(home, None, hub_port=hub_port)
-    key = KEY.public_key().public_bytes_raw().hex() if hub_url else ""
-    save_settings(home, replace(load_settings(home), hub_url=hub_url, hub_key=key, modem_port=modem_port))
+    key = KEY.public_key().public_bytes_raw().hex() if probe_url else ""
+    save_settings(home, replace(load_settings(home), probe_url=probe_url, probe_key=key, modem_port=modem_port))
     return kit
 
 
@@ -70,7 +70,7 @@ def captive_portal() -> Iterator[str]:
 
 def test_online_is_an_answer_of_the_hub(hub: Hub, tmp_path: Path) -> None:
     with Modem("sa") as modem:
-        ended = kit_with(tmp_path / "kit", hub_url=hub.web_url, modem_port=modem.port)("link")
+        ended = kit_with(tmp_path / "kit", probe_url=hub.web_url, modem_port=modem.port)("link")
     (link,) = ended.of("link")
     assert (link["answered"], link["chosen"]) == (True, "cellular")
     assert link["roads"][0]["uplink"]["signal"]["rsrp_dbm"] == -92
@@ -79,7 +79,7 @@ def test_online_is_an_answer_of_the_hub(hub: Hub, tmp_path: Path) -> None:
 
 def test_a_full_signal_before_a_login_page_is_not_online(tmp_path: Path) -> None:
     with Modem("sa") as modem, captive_portal() as url:
-        ended = kit_with(tmp_path / "kit", hub_url=url, modem_port=modem.port)("link")
+        ended = kit_with(tmp_path / "kit", probe_url=url, modem_port=modem.port)("link")
     (link,) = ended.of("link")
     assert (link["answered"], link["roads"][0]["miss"]) == (False, "other")
     # Small things are tried all the same: only a receipt ends them.
@@ -95,10 +95,10 @@ def test_without_the_hubs_address_nothing_is_asked_and_nothing_claimed(tmp_path:
 
 
 def test_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
-    kit = kit_with(tmp_path / "kit", hub_url="http://127.0.0.1:1")
-    save_settings(kit.home, replace(load_settings(kit.home), hub_key="abc"))
+    kit = kit_with(tmp_path / "kit", probe_url="http://127.0.0.1:1")
+    save_settings(kit.home, replace(load_settings(kit.home), probe_key="abc"))
     ended = kit("link")
-    assert (ended.code, "hub-key" in ended.said) == (2, True)
+    assert (ended.code, "probe-key" in ended.said) == (2, True)
 
 
 def record(home: Path) -> None:
@@ -119,7 +119,7 @@ def record(home: Path) -> None:
 
 def test_the_service_holds_a_waveform_back_at_the_cells_edge_and_says_why(hub: Hub, tmp_path: Path) -> None:
     with Modem("weak") as modem:
-        kit = kit_with(tmp_path / "kit", hub_port=hub.mqtt_port, hub_url=hub.web_url, modem_port=modem.port)
+        kit = kit_with(tmp_path / "kit", hub_port=hub.mqtt_port, probe_url=hub.web_url, modem_port=modem.port)
         record(kit.home)
         service = kit.start("service")
         try:

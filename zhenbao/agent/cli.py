@@ -359,7 +359,7 @@ def link(
     context: typer.Context, quiet: Annotated[bool, typer.Option("--quiet", help=_words("cli.link_quiet"))] = False
 ) -> None:
     from zhenbao.agent.link_cli import show_link
-    from zhenbao.agent.road import asker, look_once
+    from zhenbao.agent.uplink import asker, look_once
 
     with _kit(context) as kit:
         can_ask = asker(kit.settings) is not None
@@ -449,10 +449,10 @@ def service(context: typer.Context) -> None:
     import signal
     import threading
 
-    from zhenbao.agent.road import gate, watching
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
+    from zhenbao.agent.uplink import gate, watching
 
     chosen: Chosen = context.obj
     home = kit_home(chosen.home)

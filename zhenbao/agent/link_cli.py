@@ -28,7 +28,7 @@ def show_link(kit: Kit, picture: Picture, *, can_ask: bool) -> None:
         if code.startswith("modem-") or all(road.uplink == UNKNOWN for road in picture.roads):
             screen.trouble(DeviceError(code, port=kit.settings.modem_port))
     if not can_ask:
-        screen.say("uplink.no_hub_url")
+        screen.say("uplink.no_probe_url")
     elif picture.answered is not None:
         screen.say("uplink.online" if picture.answered else "uplink.offline")
     screen.say(

@@ -234,11 +234,10 @@ def setup(
     healthypi_scale: Annotated[
         int, typer.Option("--healthypi-scale", min=0, max=1_000_000, help=_words("tech.help.healthypi_scale"))
     ] = 0,
-    hub_url: Annotated[str, typer.Option("--hub-url", help=_words("tech.help.hub_url"))] = "",
-    hub_key: Annotated[str, typer.Option("--hub-key", help=_words("tech.help.hub_key"))] = "",
+    probe_url: Annotated[str, typer.Option("--probe-url", help=_words("tech.help.probe_url"))] = "",
+    probe_key: Annotated[str, typer.Option("--probe-key", help=_words("tech.help.probe_key"))] = "",
     modem_port: Annotated[str, typer.Option("--modem-port", help=_words("tech.help.modem_port"))] = "",
 ) -> None:
-    from zhenbao.agent.road import asker
     from zhenbao.agent.settings import (
         FILE,
         KitSettings,
@@ -250,6 +249,7 @@ def setup(
         load_settings,
         save_settings,
     )
+    from zhenbao.agent.uplink import asker
 
     host, colon, port = hub.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
@@ -275,8 +275,8 @@ def setup(
         healthypi_port=healthypi,
         healthypi_rate_hz=healthypi_rate,
         healthypi_nv_per_count=healthypi_scale,
-        hub_url=hub_url,
-        hub_key=hub_key,
+        probe_url=probe_url,
+        probe_key=probe_key,
         modem_port=modem_port,
     )
     asker(settings)
@@ -287,8 +287,8 @@ def setup(
             ecg_strap=before.ecg_strap,
             glucose_meter=before.glucose_meter,
             glucose_port=before.glucose_port,
-            hub_url=hub_url or before.hub_url,
-            hub_key=hub_key or before.hub_key,
+            probe_url=probe_url or before.probe_url,
+            probe_key=probe_key or before.probe_key,
             modem_port=modem_port or before.modem_port,
         )
     save_settings(home, settings)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zhenbao.agent.settings import KitSettings
 from zhenbao.model.errors import InputError
@@ -21,29 +22,35 @@ from zhenbao.sync.uplink.state import Outcome, Uplink
 from zhenbao.sync.uplink.usage import load_usage
 from zhenbao.sync.uplink.watch import Watch
 
+if TYPE_CHECKING:
+    import ssl
+
 _KEY_BYTES = 32
 
 
-def asker(settings: KitSettings) -> Callable[[Uplink], Outcome] | None:
+def asker(settings: KitSettings, tls: ssl.SSLContext | None = None) -> Callable[[Uplink], Outcome] | None:
     """How this kit asks its hub; None where nobody has set the hub's address and key.
 
+    Args:
+        tls: whose certificates are believed; None: the system's.
+
     Raises:
-        InputError: ``link-address`` or ``hub-key``.
+        InputError: ``link-address`` or ``probe-key``.
     """
-    if not settings.hub_url and not settings.hub_key:
+    if not settings.probe_url and not settings.probe_key:
         return None
-    address = parse_address(settings.hub_url)
+    address = parse_address(settings.probe_url)
     try:
-        key = bytes.fromhex(settings.hub_key)
+        key = bytes.fromhex(settings.probe_key)
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:
-        raise InputError("hub-key")
+        raise InputError("probe-key")
     verify = verifier([key])
     timeout_s = policy().probe_timeout_s
 
     def ask(uplink: Uplink) -> Outcome:
-        return probe(address, verify, interface=uplink.interface, timeout_s=timeout_s)
+        return probe(address, verify, interface=uplink.interface, timeout_s=timeout_s, tls=tls)
 
     return ask
 

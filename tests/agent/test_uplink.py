@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from zhenbao.agent.road import asker, gate
 from zhenbao.agent.settings import KitSettings
+from zhenbao.agent.uplink import asker, gate
 from zhenbao.model.errors import InputError
 from zhenbao.sync.envelope import Envelope, Lane
 from zhenbao.sync.uplink.look import View
@@ -59,14 +59,14 @@ def test_a_kit_without_the_hubs_address_asks_nobody() -> None:
 @pytest.mark.parametrize(
     ("url", "key", "code"),
     [
-        ("https://hub.example", "", "hub-key"),
-        ("https://hub.example", "12" * 31, "hub-key"),
-        ("https://hub.example", "zz" * 32, "hub-key"),
+        ("https://hub.example", "", "probe-key"),
+        ("https://hub.example", "12" * 31, "probe-key"),
+        ("https://hub.example", "zz" * 32, "probe-key"),
         ("", "12" * 32, "link-address"),
         ("hub.example", "12" * 32, "link-address"),
     ],
 )
 def test_half_an_address_is_refused(url: str, key: str, code: str) -> None:
     with pytest.raises(InputError) as refused:
-        asker(KitSettings("kit-1", hub_url=url, hub_key=key))
+        asker(KitSettings("kit-1", probe_url=url, probe_key=key))
     assert refused.value.code == code
