@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 DEBIAN_PYTHON = "/usr/bin/python3"
-HOW = "python3-dbusmock {} is missing: run tests/debian-packages as root"
+HOW = "python3-dbusmock {} is missing: run tests/debian-packages (as root where Debian packages are missing)"
 
 
 @dataclass
