@@ -51,6 +51,7 @@ from zhenbao.formats.spirometry_export import read_spirometry_export
 from zhenbao.formats.xeek_json import read_xeek
 from zhenbao.model.errors import FrameError, ZhenbaoError
 from zhenbao.sync.envelope import decode as envelope
+from zhenbao.sync.uplink import at as modem_at
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 EXPECTED = (FrameError, ZhenbaoError)
@@ -148,6 +149,22 @@ def series(data: bytes) -> object:
     return told(parse_bp_series, data), parse_bp_series(data, columns="time,systolic,diastolic", unit="mmHg")
 
 
+def modem(data: bytes) -> object:
+    """A modem's answer, and its lines to every reader, whatever was asked."""
+    answer = modem_at.Dialogue('AT+QENG="servingcell"').feed(data + b"\r\nOK\r\n") or modem_at.Answer()
+    lines = (*answer.lines, *answer.unsolicited)
+    readers: tuple[Callable[[tuple[str, ...]], object], ...] = (
+        modem_at.serving_cell,
+        modem_at.registration,
+        modem_at.operator,
+        modem_at.rssi_dbm,
+        modem_at.extended_signal,
+        modem_at.network,
+        modem_at.has_address,
+    )
+    return modem_at.sim(answer), [told(lambda _, read=read: read(lines), data) for read in readers]  # type: ignore[misc]
+
+
 DECODERS: dict[str, Callable[[bytes], object]] = {
     "blood pressure": bp.decode,
     "cuff pressure": bp.decode_cuff_pressure,
@@ -172,6 +189,7 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "chest strap": strap,
     "HealthyPi": board,
     "Contec spirometer": spirometer,
+    "modem": modem,
     "table of blood pressures": series,
     "front-end": front_end,
     "front-end settings": decode_block,
@@ -193,6 +211,7 @@ def known_bytes() -> list[bytes]:
     for file in VECTORS.glob("*.toml"):
         for text in re.findall(r'"((?:[0-9a-fA-F]{2}[ ]?){2,})"', file.read_text("utf-8")):
             found.append(bytes.fromhex(text))
+        found += [line.encode() for line in re.findall(r"'([+][A-Z0-9]+:.*)'", file.read_text("utf-8"))]
     return found
 
 

@@ -83,3 +83,14 @@ def test_setting_up_again_keeps_the_meter_on_a_cable(tmp_path: Path) -> None:
     assert set_up(tmp_path, "--village", "东湾村").returncode == 0
     kept = load_settings(tmp_path)
     assert (kept.village, kept.glucose_meter, kept.glucose_port) == ("东湾村", "contour", "/dev/ttyUSB0")
+
+
+def test_the_uplink_is_set_once_and_stays(tmp_path: Path) -> None:
+    given = ("--probe-url", "https://hub.example", "--probe-key", "12" * 32, "--modem-port", "/dev/ttyUSB2")
+    assert set_up(tmp_path, *given).returncode == 0
+    assert set_up(tmp_path, "--village", "测试村").returncode == 0
+    kept = load_settings(tmp_path)
+    assert (kept.probe_url, kept.probe_key, kept.modem_port) == ("https://hub.example", "12" * 32, "/dev/ttyUSB2")
+    ended = set_up(tmp_path, "--probe-url", "https://hub.example", "--probe-key", "12")
+    assert (ended.returncode, "probe_key" in ended.stderr) == (2, True)
+    assert load_settings(tmp_path) == kept

@@ -343,12 +343,27 @@ add_commands(measure_app, _measuring)
 
 @app.command("queue", help=_words("cli.queue"))
 def queue(context: typer.Context) -> None:
+    from zhenbao.agent.link_cli import show_waiting
+
     with _kit(context) as kit:
         _show_queue(kit)
+        show_waiting(kit)
         for observation in kit.store.observations(limit=50):
             _show_states(kit, observation)
         for item in kit.store.quarantined():
             kit.screen.say("agent.quarantine_line", what=item.kind, reason=item.reason)
+
+
+@app.command("link", help=_words("cli.link"))
+def link(
+    context: typer.Context, quiet: Annotated[bool, typer.Option("--quiet", help=_words("cli.link_quiet"))] = False
+) -> None:
+    from zhenbao.agent.link_cli import show_link
+    from zhenbao.agent.uplink import asker, look_once
+
+    with _kit(context) as kit:
+        can_ask = asker(kit.settings) is not None
+        show_link(kit, look_once(kit.settings, kit.home, kit.clock, ask_hub=not quiet), can_ask=can_ask)
 
 
 def _show_queue(kit: Kit) -> None:
@@ -437,6 +452,7 @@ def service(context: typer.Context) -> None:
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
+    from zhenbao.agent.uplink import gate, watching
 
     chosen: Chosen = context.obj
     home = kit_home(chosen.home)
@@ -459,17 +475,26 @@ def service(context: typer.Context) -> None:
             screen.say("agent.service_online" if event.name == "up" else "agent.service_offline")
         screen.event("road", name=event.name, kind=event.kind, subject_id=event.subject_id, reason=event.reason)
 
-    run_service(
-        home,
-        settings.kit_id,
-        host=settings.hub_host,
-        port=settings.hub_port,
-        clock=SystemClock(),
-        stop=stop,
-        on_report=report_arrived,
-        on_event=road,
-        on_store=screen.trouble,
-    )
+    clock = SystemClock()
+    with watching(settings, home, clock) as watch:
+
+        def turned(event: Event) -> None:
+            road(event)
+            if watch is not None and event.name == "down":
+                watch.wake()
+
+        run_service(
+            home,
+            settings.kit_id,
+            host=settings.hub_host,
+            port=settings.hub_port,
+            clock=clock,
+            stop=stop,
+            on_report=report_arrived,
+            on_event=turned,
+            on_store=screen.trouble,
+            may_go=gate(watch, clock) if watch is not None else None,
+        )
 
 
 def _specialty(key: str) -> str:

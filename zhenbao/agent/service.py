@@ -12,7 +12,9 @@ from zhenbao.model.errors import StorageError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
 from zhenbao.sync.engine import Engine, Event
+from zhenbao.sync.envelope import Envelope
 from zhenbao.sync.links.mqtt import MqttLink
+from zhenbao.sync.uplink.gate import Gated
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY_S = 5.0
@@ -29,6 +31,7 @@ def run_service(
     on_report: Callable[[Report], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
     on_store: Callable[[StorageError], None] | None = None,
+    may_go: Callable[[Envelope], bool] | None = None,
 ) -> None:
     """Run until ``stop`` is set. The caller's hooks run on this thread.
 
@@ -38,6 +41,7 @@ def run_service(
         on_report: a report arrived and is kept.
         on_event: anything else that happened on the road; see ``sync.engine.Event``.
         on_store: the store has something to say (its ``notices``), or was found damaged and is opened again.
+        may_go: whether an item may go over the road there is now; None: all may.
 
     Raises:
         StorageError: the store cannot be opened at all.
@@ -47,7 +51,10 @@ def run_service(
         with KitStore.open(store_dir, kit_id=kit_id, clock=clock) as store:
             for notice in store.notices:
                 _tell(on_store, notice)
-            engine = Engine(store, MqttLink(host, port, kit_id), clock, on_event=_announcer(store, on_report, on_event))
+            mailbox = Gated(store, may_go) if may_go is not None else store
+            engine = Engine(
+                mailbox, MqttLink(host, port, kit_id), clock, on_event=_announcer(store, on_report, on_event)
+            )
             try:
                 engine.run(stop)
             except StorageError as error:

@@ -62,6 +62,12 @@ class KitSettings:
     """Its samples per second (its documents say 125 and 128); 0: not set, and nothing is recorded."""
     healthypi_nv_per_count: int = 0
     """Nanovolts of one count, from a 1 mV calibrator; 0: not set, and nothing is recorded."""
+    probe_url: str = ""
+    """Where the hub is asked whether it answers (``https://hub.example``); empty: it is never asked."""
+    probe_key: str = ""
+    """The hub's Ed25519 key, 64 hexadecimal digits: by it the kit knows an answer as the hub's."""
+    modem_port: str = ""
+    """AT port of a 5G modem that no ModemManager has, best as ``/dev/serial/by-id/...``."""
 
 
 def kit_home(chosen: Path | None) -> Path:

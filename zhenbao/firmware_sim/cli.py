@@ -142,6 +142,30 @@ def meter(
         raise InputError("choice", value=kind, choices="onetouch, contour")
 
 
+@app.command("modem", help=WORDS("sim.modem.help"))
+def modem(
+    scenario: Annotated[str, typer.Argument(help=WORDS("sim.modem.scenario"))] = "sa",
+    link: Link = None,
+    as_json: Json = False,
+) -> None:
+    """A Quectel RM5xx on its AT port; runs until Ctrl-C and takes other scenarios on standard input."""
+    from zhenbao.firmware_sim.modem import SCENARIOS, Modem
+
+    if scenario not in SCENARIOS:
+        raise InputError("choice", value=scenario[:32], choices=", ".join(SCENARIOS))
+    with Modem(scenario, link=link) as device:
+
+        def change(line: str) -> None:
+            if line.strip() not in SCENARIOS:
+                _complain(InputError("choice", value=line.strip()[:32], choices=", ".join(SCENARIOS)))
+            else:
+                device.scenario = line.strip()
+                typer.echo(WORDS("sim.pressed"))
+
+        _announce(as_json, modem=device.port)
+        _until_interrupted(change)
+
+
 def _drop(line: str, test: Callable[[float], object]) -> None:
     from zhenbao.firmware_sim import console
 

@@ -48,6 +48,7 @@ class Hub:
         hosts: names under which the web page may be asked for, besides those of this machine.
         https: the web page is only reached through TLS.
         notify: addresses of services that carry notices (see ``notify.to_services``), besides the file.
+        sign: the hub's Ed25519 signature, for kits that ask whether it is there.
 
     Raises:
         InputError: ``roster``, ``hub-broker``, ``notify-missing`` or ``notify-url``.
@@ -67,12 +68,14 @@ class Hub:
         hosts: Sequence[str] = (),
         https: bool = False,
         notify: Sequence[str] = (),
+        sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         self._road = _road(broker)
         self._broker = EmbeddedBroker(mqtt_port) if self._road is None else None
         self._hosts = tuple(hosts)
         self._https = https
+        self._sign = sign
         self._web_port = web_port
         duty = roster if isinstance(roster, Roster) else load_roster(roster)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -190,7 +193,7 @@ class Hub:
         from zhenbao.hub.web.app import LOCAL_HOSTS, create_app
         from zhenbao.hub.web.security import WITHOUT_CONTENT
 
-        app = create_app(self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https)
+        app = create_app(self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https, sign=self._sign)
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

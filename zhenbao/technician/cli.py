@@ -234,6 +234,9 @@ def setup(
     healthypi_scale: Annotated[
         int, typer.Option("--healthypi-scale", min=0, max=1_000_000, help=_words("tech.help.healthypi_scale"))
     ] = 0,
+    probe_url: Annotated[str, typer.Option("--probe-url", help=_words("tech.help.probe_url"))] = "",
+    probe_key: Annotated[str, typer.Option("--probe-key", help=_words("tech.help.probe_key"))] = "",
+    modem_port: Annotated[str, typer.Option("--modem-port", help=_words("tech.help.modem_port"))] = "",
 ) -> None:
     from zhenbao.agent.settings import (
         FILE,
@@ -246,6 +249,7 @@ def setup(
         load_settings,
         save_settings,
     )
+    from zhenbao.agent.uplink import asker
 
     host, colon, port = hub.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
@@ -271,14 +275,21 @@ def setup(
         healthypi_port=healthypi,
         healthypi_rate_hz=healthypi_rate,
         healthypi_nv_per_count=healthypi_scale,
+        probe_url=probe_url,
+        probe_key=probe_key,
+        modem_port=modem_port,
     )
-    if (home / FILE).exists():  # what pairing assigned stays: the strap, the meter on a cable
+    asker(settings)
+    if (home / FILE).exists():  # what pairing assigned stays, and what is not given of the uplink
         before = load_settings(home)
         settings = replace(
             settings,
             ecg_strap=before.ecg_strap,
             glucose_meter=before.glucose_meter,
             glucose_port=before.glucose_port,
+            probe_url=probe_url or before.probe_url,
+            probe_key=probe_key or before.probe_key,
+            modem_port=modem_port or before.modem_port,
         )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))

@@ -13,13 +13,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from zhenbao.hub.web import audit, cases, identity, login, loop, referrals, statistics, vendor
+from zhenbao.hub.web import audit, cases, identity, login, loop, probe, referrals, statistics, vendor
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
 
 if TYPE_CHECKING:
     from zhenbao.hub.store import HubStore
+    from zhenbao.hub.web.probe import Sign
 
 _HERE = Path(__file__).parent
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -37,13 +38,16 @@ _STATUS = {
 }
 
 
-def create_app(store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bool = False) -> FastAPI:
+def create_app(
+    store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bool = False, sign: Sign | None = None
+) -> FastAPI:
     """The pages of a hub.
 
     Args:
         store: the hub's.
         hosts: names under which the pages may be asked for (against DNS rebinding).
         https: the pages are only reached through TLS: cookies are then marked Secure.
+        sign: the hub's signature, for kits that ask whether it is there; None: they get no answer.
 
     Raises:
         StorageError: ``hub-vendor``: htmx or the font is missing; run ``make``.
@@ -62,6 +66,8 @@ def create_app(store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bo
     app.include_router(referrals.router)
     app.include_router(statistics.router)
     app.include_router(audit.router)
+    if sign is not None:
+        app.include_router(probe.probe_router(sign))
     app.add_exception_handler(NotLoggedIn, _to_login)
     app.add_exception_handler(ZhenbaoError, _error_page)
     app.add_exception_handler(HTTPException, _http_error)

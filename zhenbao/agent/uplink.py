@@ -1,0 +1,116 @@
+"""The kit's road to the hub: the uplink's parts, put together from the kit's settings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zhenbao.agent.settings import KitSettings
+from zhenbao.model.errors import InputError
+from zhenbao.model.time import Clock
+from zhenbao.sync.envelope import Envelope
+from zhenbao.sync.uplink.choice import Choice, Road, asked, choose
+from zhenbao.sync.uplink.look import View, look
+from zhenbao.sync.uplink.picture import FRESH_MS, Picture, load_picture
+from zhenbao.sync.uplink.policy import decide, policy
+from zhenbao.sync.uplink.probe import parse_address, probe, verifier
+from zhenbao.sync.uplink.state import Outcome, Uplink
+from zhenbao.sync.uplink.usage import load_usage
+from zhenbao.sync.uplink.watch import Watch
+
+if TYPE_CHECKING:
+    import ssl
+
+_KEY_BYTES = 32
+
+
+def asker(settings: KitSettings, tls: ssl.SSLContext | None = None) -> Callable[[Uplink], Outcome] | None:
+    """How this kit asks its hub; None where nobody has set the hub's address and key.
+
+    Args:
+        tls: whose certificates are believed; None: the system's.
+
+    Raises:
+        InputError: ``link-address`` or ``probe-key``.
+    """
+    if not settings.probe_url and not settings.probe_key:
+        return None
+    address = parse_address(settings.probe_url)
+    try:
+        key = bytes.fromhex(settings.probe_key)
+    except ValueError:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise InputError("probe-key")
+    verify = verifier([key])
+    timeout_s = policy().probe_timeout_s
+
+    def ask(uplink: Uplink) -> Outcome:
+        return probe(address, verify, interface=uplink.interface, timeout_s=timeout_s, tls=tls)
+
+    return ask
+
+
+def look_once(settings: KitSettings, home: Path, clock: Clock, *, ask_hub: bool = True) -> Picture:
+    """What the roads are like now, every one asked at the same time. It changes nothing that the service keeps.
+
+    Raises:
+        InputError: as :func:`asker`.
+    """
+    ask = asker(settings) if ask_hub else None
+    view = _see(settings)
+    roads = tuple(Road(uplink) for uplink in view.uplinks)
+    now_ms, now_s = clock.now_ms(), clock.monotonic_s()
+    if ask is not None and roads:
+        with ThreadPoolExecutor(len(roads)) as pool:
+            outcomes = pool.map(lambda road: ask(road.uplink) if road.usable else None, roads)
+            pairs = zip(roads, outcomes, strict=True)
+            roads = tuple(asked(road, outcome, now_s) if outcome else road for road, outcome in pairs)
+    used_bytes = load_usage(home).used_bytes
+    served = load_picture(home, now_ms)
+    before = served.choice if served is not None else Choice()
+    return Picture(now_ms, roads, choose(before, roads, now_s), used_bytes, tuple(error.code for error in view.trouble))
+
+
+@contextmanager
+def watching(
+    settings: KitSettings, home: Path, clock: Clock, on_change: Callable[[Picture], None] | None = None
+) -> Iterator[Watch | None]:
+    """A watch on a thread of its own; None where the hub cannot be asked, and then nothing is held back.
+
+    Raises:
+        InputError: as :func:`asker`.
+    """
+    ask = asker(settings)
+    if ask is None:
+        yield None
+        return
+    watch = Watch(lambda: _see(settings), ask, clock, home, on_change=on_change)
+    stop = threading.Event()
+    thread = threading.Thread(target=watch.run, args=(stop,), name="uplink", daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        stop.set()
+        watch.wake()
+        thread.join(policy().probe_timeout_s)
+
+
+def gate(watch: Watch, clock: Clock) -> Callable[[Envelope], bool]:
+    """Whether an item may go now, by what the watch sees. A watch that has stopped holds nothing back."""
+
+    def may_go(item: Envelope) -> bool:
+        now_ms, picture = clock.now_ms(), watch.picture
+        stopped = not 0 <= now_ms - picture.at_ms <= FRESH_MS
+        return stopped or decide(item.lane, picture.situation(now_ms)).allowed
+
+    return may_go
+
+
+def _see(settings: KitSettings) -> View:
+    return look(modem_port=settings.modem_port)
