@@ -13,8 +13,8 @@ packages=linux-image-amd64,bluez,dbus,kmod,python3
 
 say() { echo "bluez: $*" >&2; }
 
-missing() {
-    say "missing: $*"
+fail() {
+    say "$*"
     exit 3
 }
 
@@ -32,10 +32,21 @@ with open(sys.argv[1], "rb") as file:
 print(*project["dependencies"], *project["optional-dependencies"]["hci"], sep="\n")
 ' "$tree/pyproject.toml")
 
-recipe=$(cat "$0" "$here/init.sh" | sha256sum | cut -c1-12)
+recipe=$( (echo "$suite $packages" && cat "$here/init.sh") | sha256sum | cut -c1-12)
 pins=$( (echo "$guest_python $requirements" && cat "$tree/constraints.txt") | sha256sum | cut -c1-12)
 root="$cache/root-$recipe.ext4" kernel="$cache/vmlinuz-$recipe" initrd="$cache/initrd-$recipe"
 site="$cache/packages-$pins.ext4"
+
+missing=""
+need() { missing="$missing
+    $*"; }
+command -v qemu-system-x86_64 >/dev/null || need "qemu-system-x86_64 (Debian package qemu-system-x86)"
+[ -e "$root" ] && [ -e "$site" ] || command -v mke2fs >/dev/null || need "mke2fs (Debian package e2fsprogs)"
+if [ ! -e "$root" ]; then
+    command -v debootstrap >/dev/null || need "debootstrap (Debian package debootstrap)"
+    [ "$(id -u)" = 0 ] || need "root, this once, to build the root file system with debootstrap"
+fi
+[ -z "$missing" ] || fail "cannot run here; missing:$missing"
 
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/building-XXXXXX")
@@ -43,14 +54,11 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 if [ ! -e "$root" ]; then
-    command -v mke2fs >/dev/null || missing "mke2fs (Debian package e2fsprogs)"
-    command -v debootstrap >/dev/null || missing "debootstrap (Debian package debootstrap)"
-    [ "$(id -u)" = 0 ] || missing "root, once, to build the root file system with debootstrap; later runs need none"
     say "building the root file system from Debian's mirror (once; about two minutes, 400 MB of packages) ..."
     debootstrap --arch=amd64 --variant=minbase --include="$packages" "$suite" "$work/root" ${ZHENBAO_DEBIAN_MIRROR:-} \
         >"$cache/debootstrap.log" 2>&1 || {
         tail -n 5 "$cache/debootstrap.log" >&2
-        missing "the root file system: debootstrap failed, see $cache/debootstrap.log"
+        fail "debootstrap failed; all it said is in $cache/debootstrap.log"
     }
     rm -rf "$work/root/var/cache/apt" "$work/root/var/lib/apt/lists" "$work/root/usr/share/doc"
     install -m 755 "$here/init.sh" "$work/root/zhenbao-init"
@@ -62,14 +70,13 @@ if [ ! -e "$root" ]; then
 fi
 
 if [ ! -e "$site" ]; then
-    command -v mke2fs >/dev/null || missing "mke2fs (Debian package e2fsprogs)"
     say "fetching the Python packages for the guest (once for these pins) ..."
     echo "$requirements" >"$work/requirements.txt"
     "$python" -m pip install -qq --disable-pip-version-check --no-compile --target "$work/site" \
         --implementation cp --python-version "$guest_python" --only-binary=:all: \
         --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 \
         --constraint "$tree/constraints.txt" --requirement "$work/requirements.txt" >&2 ||
-        missing "the Python packages: pip could not fetch them"
+        fail "pip could not fetch the Python packages"
     "$python" -m compileall -q "$work/site" >/dev/null || true
     disk "$work/site" "$work/site.ext4"
     mv "$work/site.ext4" "$site"

@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from dbus_fast import Message, MessageType
+from dbus_fast.aio import MessageBus
 
 from zhenbao.drivers.links.bluez import PairingAgent, pairing_agent
 from zhenbao.model.errors import DeviceError
-
-dbus_fast = pytest.importorskip("dbus_fast")
-from dbus_fast import Message, MessageType  # noqa: E402
-from dbus_fast.aio import MessageBus  # noqa: E402
 
 pytestmark = pytest.mark.skipif(shutil.which("dbus-daemon") is None, reason="needs dbus-daemon (Debian package dbus)")
 OURS, OTHER = "/org/bluez/hci0/dev_F0_00_00_00_18_08", "/org/bluez/hci0/dev_F0_00_00_00_18_09"

@@ -188,7 +188,8 @@ class Radio:
         """Make a bond, as a technician. The device must be in its pairing mode.
 
         Touching a protected characteristic makes the device ask for security, and that starts the pairing. It is
-        touched by clearing its subscription: so no stored result is sent to the technician, and none is lost.
+        touched by clearing its subscription: so no stored result is sent to the technician, and none is lost. A bond
+        that BlueZ still keeps is dropped first: it would not pair again, though the device may have forgotten.
 
         Args:
             protected: 128-bit UUIDs of characteristics that notify or indicate (a driver's ``protected``); the first
@@ -198,8 +199,13 @@ class Radio:
 
         Raises:
             DeviceError: ``pairing-failed``, ``connect-failed``, ``gatt-missing``; ``pairing-agent``: BlueZ does not
-                let this program answer for the technician.
+                let this program pair for the technician.
         """
+        if self._host is None and (path := _bluez_path(found)) is not None and _paired_by_system(found):
+            from zhenbao.drivers.links.bluez import forget_bond
+
+            await forget_bond(path)
+            found = await self.find(*found.services, name=found.name or None, timeout_s=_CONNECT_S)
         try:
             async with self._answering(found, passkey), self.connect(found, may_pair=True) as link:
                 if self._host is not None:

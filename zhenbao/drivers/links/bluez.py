@@ -1,10 +1,10 @@
-"""What BlueZ leaves to the program that pairs: to answer for the person in front of it.
+"""What BlueZ leaves to the program that pairs: to answer for the person in front of it, and to drop a dead bond.
 
 Without an agent BlueZ cannot pair a device that shows digits. Ours is registered while a technician pairs and at no
 other time, and it answers for the one device that is being paired. BlueZ keeps the bond itself (``/var/lib/bluetooth``,
 readable for root alone).
 
-Source: BlueZ 5.66, ``doc/agent-api.txt``.
+Source: BlueZ 5.66, ``doc/agent-api.txt`` and ``doc/adapter-api.txt``.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from zhenbao.drivers.links.passkey import Passkey
 from zhenbao.model.errors import DeviceError
 
 _PATH = "/zhenbao/pairing"
+_AGENTS = ("/org/bluez", "org.bluez.AgentManager1")
 _REJECTED, _CANCELED = "org.bluez.Error.Rejected", "org.bluez.Error.Canceled"
 
 
@@ -81,27 +82,47 @@ async def pairing_agent(device: str, passkey: Passkey | None) -> AsyncIterator[N
     Raises:
         DeviceError: ``pairing-agent``: BlueZ is not there, or does not take an agent from this program.
     """
+    async with _system_bus() as bus:
+        bus.export(_PATH, PairingAgent(device, passkey))
+        # Only digits from its display tell the device from a program in between: they are asked for if they can be.
+        capability = "NoInputNoOutput" if passkey is None else "KeyboardOnly"
+        await _call(bus, _AGENTS, "RegisterAgent", "os", _PATH, capability)
+        # The one who asks for the pairing is bleak on a connection of its own: only the default agent is asked then.
+        await _call(bus, _AGENTS, "RequestDefaultAgent", "o", _PATH)
+        yield
+
+
+async def forget_bond(device: str) -> None:
+    """Drop BlueZ's bond with a device. All that BlueZ knows of it goes with it: it has to be found anew.
+
+    Raises:
+        DeviceError: ``pairing-agent``: BlueZ is not there, or refuses.
+    """
+    async with _system_bus() as bus:
+        adapter = (device.rpartition("/")[0], "org.bluez.Adapter1")
+        await _call(bus, adapter, "RemoveDevice", "o", device)
+
+
+@asynccontextmanager
+async def _system_bus() -> AsyncIterator[MessageBus]:
+    """BlueZ forgets an agent with the connection that registered it."""
     bus = MessageBus(bus_type=BusType.SYSTEM)
     try:
         await bus.connect()
-        bus.export(_PATH, PairingAgent(device, passkey))
-        # Without the digits of a display no program in between could be told from the device: ask for them if we can.
-        capability = "NoInputNoOutput" if passkey is None else "KeyboardOnly"
-        await _manager(bus, "RegisterAgent", "os", _PATH, capability)
-        # The one who asks for the pairing is bleak on a connection of its own: only the default agent is asked then.
-        await _manager(bus, "RequestDefaultAgent", "o", _PATH)
     except (OSError, DBusFastError) as error:
-        bus.disconnect()
         raise DeviceError("pairing-agent") from error
     try:
-        yield
+        yield bus
     finally:
         bus.disconnect()
 
 
-async def _manager(bus: MessageBus, member: str, signature: str, *body: str) -> None:
-    """Call BlueZ's keeper of agents."""
-    call = Message("org.bluez", "/org/bluez", "org.bluez.AgentManager1", member, signature=signature, body=list(body))
-    answer = await bus.call(call)
+async def _call(bus: MessageBus, where: tuple[str, str], member: str, signature: str, *body: str) -> None:
+    """Call a method of BlueZ; ``where`` is object and interface."""
+    call = Message("org.bluez", *where, member, signature=signature, body=list(body))
+    try:
+        answer = await bus.call(call)
+    except (OSError, EOFError, DBusFastError) as error:
+        raise DeviceError("pairing-agent") from error
     if answer.message_type is MessageType.ERROR:
-        raise DBusError(answer.error_name or "org.bluez.Error.Failed", str(answer.body))
+        raise DeviceError("pairing-agent")
