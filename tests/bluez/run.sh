@@ -35,8 +35,10 @@ timeout --kill-after=10 "$limit_s" qemu-system-x86_64 \
     -device virtio-rng-pci -serial "file:$cache/console.log" -chardev stdio,id=told -serial chardev:told \
     </dev/null >"$run/told" 2>"$run/qemu.log" &
 machine=$!
-tail -n +1 -f --pid="$machine" "$run/told" | sed -u 's/\r$//; /^ended /d' || true
+# In the background, so that a signal to this shell is answered at once; it ends with the machine.
+tail -n +1 -f --pid="$machine" "$run/told" | sed -u 's/\r$//; /^ended /d' &
 wait "$machine" || true
+wait
 machine=""
 took_s=$(($(date +%s) - began))
 
