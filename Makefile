@@ -2,6 +2,7 @@
 # make test   all tests (as root it installs the Debian packages that some need; otherwise those skip and say so)
 # make check  format, lint, types, layers, fast tests: about two minutes, before every push
 # make validate  accuracy on public recordings, where they lie, other packages beside ours; writes docs/clinical/ecg.md and spirometry-accuracy.md
+# make bluez  pairing and reading against the real BlueZ, in a virtual machine: ten minutes; QEMU, and once root and debootstrap
 # make fuzz   ten minutes of damaged bytes for every decoder
 # make bench  speed, import and memory beside other packages, as ratios of one run
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format validate bench fuzz clean
+.PHONY: demo test check format validate bench bluez fuzz clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt package.json package-lock.json zhenbao/hub/web/vendor.py
@@ -53,6 +54,9 @@ validate: $(PEERS)/.ready
 bench: $(PEERS)/.ready
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python tests/benchmarks/ecg_speed.py
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python tests/benchmarks/spirometry_reference.py
+
+bluez: $(READY)
+	@./tests/bluez/run.sh $(BIN)/python
 
 fuzz: $(READY)
 	@$(BIN)/python tests/fuzz/decoders.py

@@ -40,14 +40,20 @@ class Identity:
 
 
 class _OnlyInPairingMode(PairingDelegate):  # type: ignore[misc]  # bumble has no types here
-    """Just Works: no display, no keys; a pairing is accepted only while a technician holds the button."""
+    """A pairing is accepted only while a technician holds the button: Just Works, or with digits on the display."""
 
-    def __init__(self, allowed: Callable[[], bool]) -> None:
-        super().__init__(PairingDelegate.IoCapability.NO_OUTPUT_NO_INPUT)
+    def __init__(self, allowed: Callable[[], bool], display: Callable[[int], None] | None) -> None:
+        capability = PairingDelegate.IoCapability
+        super().__init__(capability.NO_OUTPUT_NO_INPUT if display is None else capability.DISPLAY_OUTPUT_ONLY)
         self._allowed = allowed
+        self._display = display
 
     async def accept(self) -> bool:
         return self._allowed()
+
+    async def display_number(self, number: int, digits: int) -> None:
+        if self._display is not None:
+            self._display(number)
 
 
 class Peripheral(ABC):
@@ -68,6 +74,10 @@ class Peripheral(ABC):
         """Fault: the radio is dead."""
         self.forgets_subscriptions = False
         """Fault: the CCCDs of a bonded host are dropped when the link ends."""
+        self.shows_digits = False
+        """Whether it shows six digits when it is paired, and wants them typed by the host."""
+        self.digits: int | None = None
+        """The digits on its display; None while no pairing asks for them."""
         self.connection: Any = None
         """The link to a host (bumble's ``Connection``), or None."""
         self._service = service
@@ -122,9 +132,9 @@ class Peripheral(ABC):
         device.keystore = self._bonds
         device.pairing_config_factory = lambda _: PairingConfig(
             sc=True,
-            mitm=False,
+            mitm=self.shows_digits,
             bonding=True,
-            delegate=_OnlyInPairingMode(lambda: self._pairing_mode),
+            delegate=_OnlyInPairingMode(lambda: self._pairing_mode, self._show if self.shows_digits else None),
             identity_address_type=PairingConfig.AddressType.RANDOM,
         )
         device.on(Device.EVENT_CONNECTION, self._on_connection)
@@ -243,6 +253,14 @@ class Peripheral(ABC):
         task.add_done_callback(self._tasks.discard)
         return task
 
+    def forget_hosts(self) -> None:
+        """Every bond is lost, with the subscriptions kept for it: the batteries were out too long, or a reset."""
+        self._bonds.all_keys.clear()
+        self._subscriptions.clear()
+
+    def _show(self, digits: int) -> None:
+        self.digits = digits
+
     @property
     def _device(self) -> Device:
         if self._powered is None:
@@ -276,7 +294,7 @@ class Peripheral(ABC):
 
     def _on_disconnection(self, connection: Connection) -> None:
         if self.connection is connection:
-            self.connection = None
+            self.connection = self.digits = None
         self.changed()
 
     def _on_subscription(

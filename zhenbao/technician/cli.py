@@ -117,6 +117,7 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
     from zhenbao.drivers.quirks import cuff_quirk
     from zhenbao.drivers.scale.driver import WeighingScale
     from zhenbao.drivers.thermometer.driver import Thermometer
+    from zhenbao.technician.passkey import ask_passkey
 
     # What each kind may advertise, and what pairing touches.
     drivers: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -144,7 +145,7 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
             typer.echo(_words("tech.nonin_pairing"))
         typer.echo(_words("tech.searching"))
         found = await radio.find(*services, timeout_s=seconds)
-        await radio.pair(found, *protected, afterwards=learn)
+        await radio.pair(found, *protected, passkey=lambda: ask_passkey(_words), afterwards=learn)
         typer.echo(_words("tech.paired", name=found.name or found.address))
         for note in notes:
             typer.echo(_words(f"cuff_note.{note}"))

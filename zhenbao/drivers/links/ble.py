@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from bleak.backends.device import BLEDevice
     from bleak.backends.scanner import BaseBleakScanner
 
-    from zhenbao.drivers.links.bumble_host import BumbleHost, Passkey
+    from zhenbao.drivers.links.bumble_host import BumbleHost
+    from zhenbao.drivers.links.passkey import Passkey
     from zhenbao.drivers.links.tap import Tap
 
 HCI = "hci:"
@@ -187,22 +188,26 @@ class Radio:
         """Make a bond, as a technician. The device must be in its pairing mode.
 
         Touching a protected characteristic makes the device ask for security, and that starts the pairing. It is
-        touched by clearing its subscription: so no stored result is sent to the technician, and none is lost.
+        touched by clearing its subscription: so no stored result is sent to the technician, and none is lost. A bond
+        that BlueZ still keeps is dropped first: it would not pair again, though the device may have forgotten.
 
         Args:
             protected: 128-bit UUIDs of characteristics that notify or indicate (a driver's ``protected``); the first
                 that the device has is touched.
-            passkey: asks the technician for the digits that the device shows (HCI address; the operating system asks
-                through its own agent).
+            passkey: asks the technician for the digits that the device shows; None: only pairing without digits.
             afterwards: looks at the device that was just paired, while it is connected; subscribes to nothing.
 
         Raises:
-            DeviceError: ``pairing-failed``, ``connect-failed``, ``gatt-missing``.
+            DeviceError: ``pairing-failed``, ``connect-failed``, ``gatt-missing``; ``pairing-agent``: BlueZ does not
+                let this program pair for the technician.
         """
-        if self._host is not None:
-            self._host.passkey = passkey
+        if self._host is None and (path := _bluez_path(found)) is not None and _paired_by_system(found):
+            from zhenbao.drivers.links.bluez import forget_bond
+
+            await forget_bond(path)
+            found = await self.find(*found.services, name=found.name or None, timeout_s=_CONNECT_S)
         try:
-            async with self.connect(found, may_pair=True) as link:
+            async with self._answering(found, passkey), self.connect(found, may_pair=True) as link:
                 if self._host is not None:
                     await link.unsubscribe(next(filter(link.has, protected), protected[0]))
                 await link.secure()
@@ -212,9 +217,6 @@ class Radio:
             if error.code in ("not-paired", "link-lost"):
                 raise DeviceError("pairing-failed", device=found.name or found.address) from error
             raise
-        finally:
-            if self._host is not None:
-                self._host.passkey = None
 
     async def bonds(self) -> list[str]:
         """Addresses of bonded devices; empty with the operating system's Bluetooth, which keeps them itself."""
@@ -224,6 +226,23 @@ class Radio:
         """Forget a bond made over an HCI address. Harmless where there is none."""
         if self._host is not None:
             await self._host.bonds.delete(address)
+
+    @asynccontextmanager
+    async def _answering(self, found: Found, passkey: Passkey | None) -> AsyncIterator[None]:
+        """While inside, whoever makes the bond may ask the technician for the digits."""
+        if self._host is not None:
+            self._host.passkey = passkey
+            try:
+                yield
+            finally:
+                self._host.passkey = None
+        elif (path := _bluez_path(found)) is not None:
+            from zhenbao.drivers.links.bluez import pairing_agent
+
+            async with pairing_agent(path, passkey):
+                yield
+        else:
+            yield
 
     def _scanner(self) -> type[BaseBleakScanner] | None:
         if self._host is None:
@@ -238,6 +257,12 @@ class Radio:
         from zhenbao.drivers.links.bumble_backend import client_class
 
         return client_class(self._host, may_pair=may_pair)
+
+
+def _bluez_path(found: Found) -> str | None:
+    """The device's D-Bus object, where the operating system's Bluetooth is BlueZ."""
+    details: Any = found.handle.details
+    return details.get("path") if isinstance(details, dict) else None
 
 
 def _paired_by_system(found: Found) -> bool | None:

@@ -1,7 +1,7 @@
 """A Bluetooth host without the operating system's: bumble on a controller behind an HCI address."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,8 @@ from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
 
 from zhenbao.drivers.links.bond_keys import BondFile
+from zhenbao.drivers.links.passkey import Passkey
 from zhenbao.model.errors import DeviceError
-
-Passkey = Callable[[], Awaitable[int | None]]
-"""Asks the technician for the six digits that the device shows; None gives up."""
 
 _POWER_ON_S = (2.0, 5.0)
 _POWER_OFF_S = 2.0
