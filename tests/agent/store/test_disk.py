@@ -99,7 +99,7 @@ def test_when_there_is_room_again_everything_goes_on(small_disk: Path, clock: An
         (small_disk / "photographs").unlink()
         reading = ward.reading()
         store.save_observation(reading)
-        assert store.notices == ()
+        assert [notice.code for notice in store.notices] == ["store-filling"]
         assert store.observations() == [*kept, infarction, reading]
 
 
