@@ -242,15 +242,67 @@ def quarantine(
         typer.echo(_words("hub.cli.quarantine_empty"))
 
 
-def _store(directory: Path, database: str) -> HubStore:
+@app.command("backup", help=_words("hub.cli.backup"))
+def backup(
+    place: Annotated[Path | None, typer.Argument(help=_words("hub.cli.backup_place"))] = None,
+    every: Annotated[int | None, typer.Option("--every", help=_words("hub.cli.backup_every"))] = None,
+    directory: Directory = _HERE,
+    database: Database = "",
+    roster: RosterFile = None,
+) -> None:
+    from zhenbao.hub.backup import backup, last_backup_ms, promise
+    from zhenbao.model.time import local_text
+
+    store = _store(directory, database, roster)
+    if every is not None:
+        typer.echo(_words("hub.cli.backup_promised", hours=every, told=promise(store, every)))
+    if place is not None:
+        made = backup(store, place)
+        typer.echo(
+            _words(
+                "hub.cli.backup_made", name=made.place.name, mb=made.size_bytes / 1e6, time=local_text(made.taken_ms)
+            )
+        )
+    last = last_backup_ms(store)
+    typer.echo(_words("hub.cli.backup_last", time=local_text(last)) if last else _words("hub.cli.backup_never"))
+
+
+@app.command("restore", help=_words("hub.cli.restore"))
+def restore(
+    place: Annotated[Path | None, typer.Argument(help=_words("hub.cli.restore_place"))] = None,
+    announce_only: Annotated[bool, typer.Option("--announce", help=_words("hub.cli.restore_announce"))] = False,
+    directory: Directory = _HERE,
+    database: Database = "",
+    roster: RosterFile = None,
+) -> None:
+    from zhenbao.hub.backup import announce, restore
+    from zhenbao.hub.roster import load_roster
+    from zhenbao.hub.server import DATABASE
+    from zhenbao.model.errors import InputError
+    from zhenbao.model.time import SystemClock, local_text
+
+    if announce_only == (place is not None):
+        raise InputError("hub-restore-what")
+    if place is None:
+        done = announce(_store(directory, database, roster))
+    else:
+        done = restore(place, directory / DATABASE, SystemClock(), load_roster(roster))
+    typer.echo(_words("hub.cli.restored", time=local_text(done.taken_ms), told=done.told, epoch=done.epoch))
+    if done.set_aside:
+        typer.echo(_words("hub.cli.restored_aside", name=done.set_aside))
+    typer.echo(_words("hub.cli.restored_check"))
+
+
+def _store(directory: Path, database: str, roster: Path | None = None) -> HubStore:
     """The hub's store, beside a running hub or without one."""
+    from zhenbao.hub.roster import load_roster
     from zhenbao.hub.server import DATABASE
     from zhenbao.hub.store import HubStore
     from zhenbao.model.time import SystemClock
 
     if not database:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", SystemClock())
+    return HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", SystemClock(), load_roster(roster))
 
 
 def _json(value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,14 +25,17 @@ class Database:
             (NORMAL may lose the last commits at a power cut).
 
     Raises:
-        StorageError: ``hub-database``: it cannot be opened or brought to this version's schema.
+        StorageError: ``hub-database``: it cannot be opened or brought to this version's schema; ``hub-running``: it
+            is being restored.
     """
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
+        self._lock = -1
         sqlite = self.url.get_backend_name() == "sqlite"
         try:
             if sqlite and self.url.database:
+                self._lock = lock(Path(self.url.database), exclusive=False)
                 os.close(os.open(Path(self.url.database), os.O_RDWR | os.O_CREAT, 0o600))
             self.engine = create_engine(self.url, pool_pre_ping=not sqlite, hide_parameters=True)
             if sqlite:
@@ -70,6 +74,28 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def lock(database: Path, *, exclusive: bool) -> int:
+    """Hold a lock beside a SQLite file: shared by all who have it open, exclusive to whoever restores it.
+
+    Returns:
+        The descriptor; closing it ends the lock.
+
+    Raises:
+        StorageError: ``hub-running``: others hold it in a way that forbids this.
+        OSError: the folder cannot be written.
+    """
+    descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StorageError("hub-running") from None
+    return descriptor
 
 
 def _prepare_sqlite(engine: Engine) -> None:
