@@ -7,6 +7,7 @@ Errors never quote what a file says of a patient.
 from __future__ import annotations
 
 import io
+import logging
 import re
 import unicodedata
 import warnings
@@ -116,9 +117,11 @@ def _picture(kind: MediaType, content: bytes, most_pixels: int) -> AttachmentFil
 def _dicom(content: bytes, most_pixels: int) -> AttachmentFile:
     try:
         import pydicom
-        from pydicom.pixels import get_decoder, pixel_array
+        from pydicom.pixels import pixel_array
     except ImportError:
         raise FileFormatError("library-missing", library="pydicom") from None
+    # It logs what it cannot decode, on the doctor's screen where nobody else listens.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
     try:
         dataset = pydicom.dcmread(io.BytesIO(content))
         if "PixelData" not in dataset or str(dataset.get("PhotometricInterpretation", "")) not in _PHOTOMETRIC:
@@ -126,10 +129,7 @@ def _dicom(content: bytes, most_pixels: int) -> AttachmentFile:
         frames = int(dataset.get("NumberOfFrames", 1) or 1)
         if frames < 1 or int(dataset.Rows) * int(dataset.Columns) > most_pixels:
             raise FileFormatError("attachment-pixels", most=most_pixels // 1_000_000)
-        try:
-            shown = bool(get_decoder(dataset.file_meta.TransferSyntaxUID).is_available)
-        except NotImplementedError:
-            shown = False
+        shown = _can_be_drawn(dataset.file_meta.TransferSyntaxUID)
         if shown:
             # The first and the last: a file that was cut off fails here and not before the specialist.
             for index in {0, frames - 1}:
@@ -140,6 +140,18 @@ def _dicom(content: bytes, most_pixels: int) -> AttachmentFile:
     except Exception:
         # Elements are decoded when they are asked for, and damage raises whatever the decoding of that kind raises.
         raise FileFormatError("attachment-damaged") from None
+
+
+def _can_be_drawn(syntax: Any) -> bool:
+    """Whether pictures in this compression can be unpacked here, and so on the hub's page."""
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import JPEGExtended12Bit
+
+    try:
+        # Pillow says that it can, and fails at 12 bits, for which alone it is used.
+        return syntax != JPEGExtended12Bit and bool(get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
 
 
 def _person(dataset: Any) -> Person:
