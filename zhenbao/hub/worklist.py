@@ -10,9 +10,11 @@ from uuid import UUID
 from sqlalchemy import Connection, func, insert, select
 
 from zhenbao.hub.routing import concerns
-from zhenbao.hub.store import audit, outbox, people, records, work
+from zhenbao.hub.store import audit, files, outbox, people, records, returned, work
+from zhenbao.hub.store.files import StoredFile
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
+from zhenbao.hub.store.returned import Returned
 from zhenbao.hub.store.tables import observations, report_reads, reports, views
 from zhenbao.hub.store.tables import outbox as outbox_table
 from zhenbao.hub.store.work import WorkItem
@@ -100,6 +102,10 @@ class Case:
     writing: tuple[str, ...]
     """Names of others who have a draft of this case."""
     earlier: tuple[Earlier, ...]
+    files: tuple[StoredFile, ...] = ()
+    """Attachments that arrived, without their content."""
+    returned: tuple[Returned, ...] = ()
+    """Copies of reports that a restore had lost, from the kit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +298,8 @@ def _case(connection: Connection, item: WorkItem, person: Practitioner) -> Case:
         ),
         writing=tuple(_name_of(connection, d.author) for d in drafts if d.author != person.login),
         earlier=tuple(_earlier(connection, item)),
+        files=tuple(files.of_encounter(connection, item.encounter_id)),
+        returned=returned.of_encounter(connection, item.encounter_id),
     )
 
 

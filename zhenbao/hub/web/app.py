@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from zhenbao.hub.web import cases, login, vendor
+from zhenbao.hub.web import attachments, cases, login, vendor
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
@@ -53,6 +53,7 @@ def create_app(store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bo
     app.mount("/vendor", StaticFiles(directory=vendor.VENDOR))
     app.include_router(login.router)
     app.include_router(cases.router)
+    app.include_router(attachments.router)
     app.add_exception_handler(NotLoggedIn, _to_login)
     app.add_exception_handler(ZhenbaoError, _error_page)
     app.add_exception_handler(HTTPException, _http_error)
