@@ -3,13 +3,14 @@
 # make check  format, lint, types, layers, fast tests: about two minutes, before every push
 # make validate  accuracy on public recordings, where they lie, other packages beside ours; writes docs/clinical/ecg.md and spirometry-accuracy.md
 # make fuzz   ten minutes of damaged bytes for every decoder
+# make disk   every write and sync of the kit's disk fails once; as root, with strace; writes docs/reliability-disk.md
 # make bench  speed, import and memory beside other packages, as ratios of one run
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format validate bench fuzz clean
+.PHONY: demo test check format validate bench fuzz disk clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt package.json package-lock.json zhenbao/hub/web/vendor.py
@@ -56,6 +57,9 @@ bench: $(PEERS)/.ready
 
 fuzz: $(READY)
 	@$(BIN)/python tests/fuzz/decoders.py
+
+disk: $(READY)
+	@$(BIN)/python tests/reliability/disk_full.py
 
 clean:
 	@rm -rf .venv $(PEERS) node_modules zhenbao/hub/web/vendor build dist *.egg-info

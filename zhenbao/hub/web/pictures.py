@@ -1,4 +1,4 @@
-"""Pictures out of attachments, for a page. Nothing that was sent is trusted: bytes tell what it is, sizes are bounded."""
+"""Pictures out of attachments, for a page. Nothing that was sent is trusted: its bytes tell, sizes are bounded."""
 
 from __future__ import annotations
 
