@@ -136,7 +136,7 @@ def restore(place: Path, database: Path, clock: Clock, roster: Roster) -> Restor
     finally:
         with contextlib.suppress(OSError):
             _remove(draft)
-        os.close(held)
+        held.close()
     return Restored(done.epoch, done.taken_ms, done.told, set_aside)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -253,17 +254,14 @@ def backup(
     from zhenbao.hub.backup import backup, last_backup_ms, promise
     from zhenbao.model.time import local_text
 
-    store = _store(directory, database, roster)
-    if every is not None:
-        typer.echo(_words("hub.cli.backup_promised", hours=every, told=promise(store, every)))
-    if place is not None:
-        made = backup(store, place)
-        typer.echo(
-            _words(
-                "hub.cli.backup_made", name=made.place.name, mb=made.size_bytes / 1e6, time=local_text(made.taken_ms)
-            )
-        )
-    last = last_backup_ms(store)
+    with closing(_store(directory, database, roster)) as store:
+        if every is not None:
+            typer.echo(_words("hub.cli.backup_promised", hours=every, told=promise(store, every)))
+        if place is not None:
+            made = backup(store, place)
+            size_mb, taken = made.size_bytes / 1e6, local_text(made.taken_ms)
+            typer.echo(_words("hub.cli.backup_made", name=made.place.name, mb=size_mb, time=taken))
+        last = last_backup_ms(store)
     typer.echo(_words("hub.cli.backup_last", time=local_text(last)) if last else _words("hub.cli.backup_never"))
 
 
@@ -284,7 +282,8 @@ def restore(
     if announce_only == (place is not None):
         raise InputError("hub-restore-what")
     if place is None:
-        done = announce(_store(directory, database, roster))
+        with closing(_store(directory, database, roster)) as store:
+            done = announce(store)
     else:
         done = restore(place, directory / DATABASE, SystemClock(), load_roster(roster))
     typer.echo(_words("hub.cli.restored", time=local_text(done.taken_ms), told=done.told, epoch=done.epoch))

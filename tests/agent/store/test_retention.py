@@ -345,7 +345,7 @@ def test_the_doctor_is_told_early_in_terms_of_work(store: KitStore, monkeypatch:
 
 def test_every_rule_has_a_source_and_never_keeps_longer_when_room_is_scarce() -> None:
     rules = retention.rules()
-    assert {"record", "report", "waveform", "attachment", "sent", "set-aside"} == set(rules)
+    assert {"record", "report", "notice", "waveform", "attachment", "sent", "set-aside"} == set(rules)
     for rule in rules.values():
         assert len(rule.source) > 20
         assert rule.keep_days is None or (rule.low_days is not None and rule.low_days <= rule.keep_days)

@@ -63,7 +63,7 @@ def _table() -> dict[str, dict[str, object]]:
 
 @cache
 def rules() -> dict[str, Rule]:
-    """Every rule by kind: ``record report waveform attachment sent set-aside``."""
+    """Every rule by kind: ``record report notice waveform attachment sent set-aside``."""
     return {
         kind: Rule(_days(row["keep_days"]), _days(row["low_days"]), str(row["source"]))
         for kind, row in _table().items()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -31,7 +31,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
-        self._lock = -1
+        self._lock: BinaryIO | None = None
         sqlite = self.url.get_backend_name() == "sqlite"
         try:
             if sqlite and self.url.database:
@@ -74,28 +74,28 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
 
-def lock(database: Path, *, exclusive: bool) -> int:
+def lock(database: Path, *, exclusive: bool) -> BinaryIO:
     """Hold a lock beside a SQLite file: shared by all who have it open, exclusive to whoever restores it.
 
     Returns:
-        The descriptor; closing it ends the lock.
+        The open lock file; closing it ends the lock.
 
     Raises:
         StorageError: ``hub-running``: others hold it in a way that forbids this.
         OSError: the folder cannot be written.
     """
-    descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    held = os.fdopen(os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600), "rb")
     try:
-        fcntl.flock(descriptor, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        fcntl.flock(held, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
+        held.close()
         raise StorageError("hub-running") from None
-    return descriptor
+    return held
 
 
 def _prepare_sqlite(engine: Engine) -> None:
