@@ -74,6 +74,9 @@ class Tally:
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--every", type=int, default=1, help="only every n-th call and every n-th kilobyte step")
+    options.add_argument(
+        "--but-enospc", action="store_true", help="ENOSPC once and failing syncs at every call even so"
+    )
     options.add_argument("--no-page", action="store_true", help="do not write docs/reliability-disk.md")
     chosen = options.parse_args()
     if os.geteuid() != 0 or shutil.which("strace") is None:
@@ -87,13 +90,15 @@ def main() -> int:
         KitStore.open(template, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES).close()
         for call, error in FAULTS:
             for lasting in (True,) if error == "EROFS" else (False, True):
-                series.append(injected(Path(place), template, call, error, lasting=lasting, every=chosen.every))
+                each = chosen.but_enospc and (call != "pwrite64" or (error == "ENOSPC" and not lasting))
+                step = 1 if each else chosen.every
+                series.append(injected(Path(place), template, call, error, lasting=lasting, every=step))
                 _say(series[-1])
         for made in (kilobytes(held=True, every=chosen.every), kilobytes(held=False, every=chosen.every), read_only()):
             series.append(made)
             _say(made)
     if not chosen.no_page:
-        PAGE.write_text(_page(series, started, chosen.every), encoding="utf-8")
+        PAGE.write_text(_page(series, started, sys.argv[1:]), encoding="utf-8")
     return 1 if any(made.wrong for made in series) else 0
 
 
@@ -299,7 +304,7 @@ def _row(tally: Tally) -> tuple[str, ...]:
     return (tally.name, str(numbers[0]), refused, *map(str, numbers[1:]))
 
 
-def _page(series: list[Tally], started: datetime, every: int) -> str:
+def _page(series: list[Tally], started: datetime, options: list[str]) -> str:
     head = ("the disk", "runs", "refused, by code", "kept at the second try", "refused and there", "ECG kept", "wrong")
     rows = ["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *map(_row, series))]
     minutes = (datetime.now(UTC) - started).total_seconds() / 60
@@ -307,7 +312,7 @@ def _page(series: list[Tally], started: datetime, every: int) -> str:
         day=started.date(),
         minutes=minutes,
         sqlite=sqlite3.sqlite_version,
-        options=f" --every {every}" if every > 1 else "",
+        options="".join(f" {option}" for option in options),
     )
     return text.replace("TABLE", "\n".join(rows))
 
