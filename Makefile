@@ -4,13 +4,14 @@
 # make validate  accuracy on public recordings, where they lie, other packages beside ours; writes docs/clinical/ecg.md and spirometry-accuracy.md
 # make bluez  pairing and reading against the real BlueZ, in a virtual machine: ten minutes; QEMU, and once root and debootstrap
 # make fuzz   ten minutes of damaged bytes for every decoder
+# make disk   every write and sync of the kit's disk fails once; as root, with strace; writes docs/reliability-disk.md
 # make bench  speed, import and memory beside other packages, as ratios of one run
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format validate bench bluez fuzz clean
+.PHONY: demo test check format validate bench bluez fuzz disk clean
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt package.json package-lock.json zhenbao/hub/web/vendor.py
@@ -60,6 +61,9 @@ bluez: $(READY)
 
 fuzz: $(READY)
 	@$(BIN)/python tests/fuzz/decoders.py
+
+disk: $(READY)
+	@$(BIN)/python tests/reliability/disk_full.py
 
 clean:
 	@rm -rf .venv $(PEERS) node_modules zhenbao/hub/web/vendor build dist *.egg-info

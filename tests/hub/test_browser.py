@@ -154,3 +154,64 @@ def test_buttons_are_large_enough_for_a_finger(chromium: Browser, hub: Hub, kit:
     )
     assert small == []
     desk.context.close()
+
+
+def test_pictures_of_an_ultrasound_are_really_drawn(chromium: Browser, hub: Hub, kit: KitVoice) -> None:
+    """Under the page's policy and the files' own: each picture that the page asks for has its pixels."""
+    pytest.importorskip("pydicom")
+    import hashlib
+    from dataclasses import replace
+    from uuid import uuid4
+
+    import pictures
+
+    from zhenbao.model.attachment import Attachment, MediaType, Named
+    from zhenbao.model.report import Report, ReturnedReport
+
+    hub.add_practitioner("gp", name="演示全科", specialty="general-practice", password=PASSWORD)
+    patient = kit.patient()
+    encounter = kit.encounter(patient)
+    scan = kit.observation(encounter, Finding("US01", Urgency.BLUE, source="x"), code="ultrasound", values={})
+    samples = pictures.samples_of_others()
+    contents = [
+        ((samples / "examples_rgb_color.dcm").read_bytes(), MediaType.DICOM, 1),
+        ((samples / "examples_ybr_color.dcm").read_bytes(), MediaType.DICOM, 30),
+        (pictures.jpeg_bytes(), MediaType.JPEG, 1),
+    ]
+    files = [
+        Attachment(
+            uuid4(),
+            encounter.id,
+            patient.id,
+            scan.id,
+            kind,
+            "胆囊 长轴",
+            kit.clock.now_ms(),
+            hashlib.sha256(content).digest(),
+            content,
+            Named.DIFFERS if frames > 1 else Named.NOBODY,
+            frames,
+        )
+        for content, kind, frames in contents
+    ]
+    lost = Report(
+        uuid4(), encounter.id, patient.id, (scan.id,), "演示医师", "cardiology", "胆囊结石", "随访", "BLUE", 1, "00"
+    )
+    scan = replace(scan, attachments=tuple(file.id for file in files))
+    kit.send(patient, encounter, scan, *files, ReturnedReport(lost, 1, None))
+    desk = Desk(chromium, hub, "gp", viewport={"width": 1280, "height": 900})
+    page = desk.page
+    page.click(".case a.name")
+    page.locator("details summary").click()
+    widths = page.evaluate(
+        """async () => {
+            const all = [...document.querySelectorAll('.file img')];
+            for (const image of all) image.loading = 'eager';
+            await Promise.all(all.map((image) => image.decode().catch(() => null)));
+            return all.map((image) => image.naturalWidth);
+        }"""
+    )
+    assert len(widths) == 3 + 12
+    assert all(width >= 64 for width in widths)
+    assert desk.complaints == []
+    desk.context.close()

@@ -16,6 +16,7 @@ from zhenbao.hub.cli import app
 from zhenbao.hub.store import HubStore
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Finding, Urgency
+from zhenbao.model.time import SystemClock
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -103,3 +104,45 @@ def test_help_starts_without_anything_heavy() -> None:
     code = f"import zhenbao.hub.cli, sys; print([m for m in {heavy.split()} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_hub_is_backed_up_and_restored_by_commands(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "backup.db"
+    add(folder, "--specialty", "cardiology")
+    assert "还没有备份过" in run(folder, "backup").output
+    made = run(folder, "backup", str(place), "--every", "24")
+    assert (made.exit_code, "每 24 小时备份一次" in made.output) == (0, True)
+    assert "备份已写好并检查过：backup.db" in made.output
+    again = run(folder, "backup", str(place))
+    assert isinstance(again.exception, InputError)
+    assert again.exception.code == "hub-backup-exists"
+    add(folder, "--specialty", "respiratory", account="lungs")
+    done = run(folder, "restore", str(place))
+    assert done.exit_code == 0, done.exception
+    assert "已恢复到" in done.output
+    assert "before-restore" in done.output
+    assert "停用的账号会重新生效" in done.output
+    assert "lungs" not in run(folder, "practitioner", "list").output
+    assert "heart" in run(folder, "practitioner", "list").output
+    audit = run(folder, "audit")
+    assert "用备份恢复数据库" in audit.output
+    assert "审计链完整" in audit.output
+    for wrong in ((), (str(place), "--announce")):
+        refused = run(folder, "restore", *wrong)
+        assert isinstance(refused.exception, InputError)
+        assert refused.exception.code == "hub-restore-what"
+    assert run(folder, "restore", "--announce").exit_code == 0
+
+
+def test_sessions_of_before_end_with_a_restore(folder: Path, tmp_path: Path) -> None:
+    add(folder, "--specialty", "cardiology")
+    store = HubStore(f"sqlite:///{folder / 'hub.db'}", SystemClock())
+    with store.writing() as connection:
+        connection.execute(text("insert into web_sessions values (:token, 'heart', 'c', 1)"), {"token": b"0" * 32})
+    store.close()
+    run(folder, "backup", str(tmp_path / "backup.db"))
+    run(folder, "restore", str(tmp_path / "backup.db"))
+    store = HubStore(f"sqlite:///{folder / 'hub.db'}", SystemClock())
+    with store.reading() as connection:
+        assert connection.execute(text("select count(*) from web_sessions")).scalar() == 0
+    store.close()

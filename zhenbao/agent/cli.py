@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zhenbao.agent import files_cli
 from zhenbao.agent.vitals_cli import Confirm, GlucoseUnit, Pulse, Sure, Typed, TypedSeveral, add_commands
 from zhenbao.model.errors import InputError
 from zhenbao.model.time import SystemClock, age_years, local_text
@@ -192,7 +193,9 @@ def _show_visit(kit: Kit) -> None:
     show_identity(kit.screen, visit.patient, kit.clock.now_ms())
     for observation in kit.store.observations(visit.encounter.id):
         _show_states(kit, observation)
+        files_cli.show_pruned(kit, observation.id)
         kit.screen.findings(observation.findings)
+    files_cli.show_files(kit, visit.encounter.id)
 
 
 def _show_states(kit: Kit, observation: Observation) -> None:
@@ -336,6 +339,7 @@ def spirometry(
 
 
 add_commands(measure_app, _measuring)
+files_cli.add_commands(app, measure_app, _kit, _measuring)
 
 
 # Queue, inbox, sync
@@ -350,6 +354,7 @@ def queue(context: typer.Context) -> None:
         show_waiting(kit)
         for observation in kit.store.observations(limit=50):
             _show_states(kit, observation)
+            files_cli.show_pruned(kit, observation.id)
         for item in kit.store.quarantined():
             kit.screen.say("agent.quarantine_line", what=item.kind, reason=item.reason)
 

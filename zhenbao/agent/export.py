@@ -15,7 +15,8 @@ def export_spirometry(store: KitStore, place: Path) -> int:
     """Write the last spirometry of the open visit; returns how many blows. A file that exists is replaced whole.
 
     Raises:
-        InputError: ``visit-none``, or ``export-none``: the visit has no spirometry with blows.
+        InputError: ``visit-none``; ``export-none``: the visit has no spirometry with blows; ``export-pruned``: the hub
+            alone has its curves.
         StorageError: ``analyse-write``.
     """
     visit = open_visit(store)
@@ -24,6 +25,8 @@ def export_spirometry(store: KitStore, place: Path) -> int:
         raise InputError("export-none")
     session = sessions[-1]
     kept = {recording.id: recording for recording in store.recordings_of(session.id)}
+    if any(id_ not in kept for id_ in session.recordings) and store.pruned_of(session.id):
+        raise InputError("export-pruned")
     recordings = [kept[id_] for id_ in session.recordings if id_ in kept]
     born = visit.patient.birth_date
     data = spirometry_export(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zhenbao.agent.store import KitStore
+from zhenbao.agent.tidying import tidying
 from zhenbao.model.errors import StorageError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
@@ -56,7 +57,8 @@ def run_service(
                 mailbox, MqttLink(host, port, kit_id), clock, on_event=_announcer(store, on_report, on_event)
             )
             try:
-                engine.run(stop)
+                with tidying(store, stop):
+                    engine.run(stop)
             except StorageError as error:
                 # Damaged under our hands: opening it anew puts it aside, whole, and goes on with a new one.
                 _log.error("the store is opened again: %s", error.code)

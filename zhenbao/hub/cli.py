@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -215,6 +216,55 @@ def quarantine(
         )
     if not items:
         typer.echo(_words("hub.cli.quarantine_empty"))
+
+
+@app.command("backup", help=_words("hub.cli.backup"))
+def backup(
+    place: Annotated[Path | None, typer.Argument(help=_words("hub.cli.backup_place"))] = None,
+    every: Annotated[int | None, typer.Option("--every", help=_words("hub.cli.backup_every"))] = None,
+    directory: Directory = _HERE,
+    database: Database = "",
+    roster: RosterFile = None,
+) -> None:
+    from zhenbao.hub.backup import backup, last_backup_ms, promise
+    from zhenbao.model.time import local_text
+
+    with closing(_store(directory, database, roster)) as store:
+        if every is not None:
+            typer.echo(_words("hub.cli.backup_promised", hours=every, told=promise(store, every)))
+        if place is not None:
+            made = backup(store, place)
+            size_mb, taken = made.size_bytes / 1e6, local_text(made.taken_ms)
+            typer.echo(_words("hub.cli.backup_made", name=made.place.name, mb=size_mb, time=taken))
+        last = last_backup_ms(store)
+    typer.echo(_words("hub.cli.backup_last", time=local_text(last)) if last else _words("hub.cli.backup_never"))
+
+
+@app.command("restore", help=_words("hub.cli.restore"))
+def restore(
+    place: Annotated[Path | None, typer.Argument(help=_words("hub.cli.restore_place"))] = None,
+    announce_only: Annotated[bool, typer.Option("--announce", help=_words("hub.cli.restore_announce"))] = False,
+    directory: Directory = _HERE,
+    database: Database = "",
+    roster: RosterFile = None,
+) -> None:
+    from zhenbao.hub.backup import announce, restore
+    from zhenbao.hub.roster import load_roster
+    from zhenbao.hub.server import DATABASE
+    from zhenbao.model.errors import InputError
+    from zhenbao.model.time import SystemClock, local_text
+
+    if announce_only == (place is not None):
+        raise InputError("hub-restore-what")
+    if place is None:
+        with closing(_store(directory, database, roster)) as store:
+            done = announce(store)
+    else:
+        done = restore(place, directory / DATABASE, SystemClock(), load_roster(roster))
+    typer.echo(_words("hub.cli.restored", time=local_text(done.taken_ms), told=done.told, epoch=done.epoch))
+    if done.set_aside:
+        typer.echo(_words("hub.cli.restored_aside", name=done.set_aside))
+    typer.echo(_words("hub.cli.restored_check"))
 
 
 def _json(value: object) -> None:

@@ -20,12 +20,13 @@ Database = Annotated[str, typer.Option("--database", envvar="ZHENBAO_HUB_DATABAS
 HERE = Path("zhenbao-hub")
 
 
-def open_store(directory: Path, database: str) -> HubStore:
+def open_store(directory: Path, database: str, roster: Path | None = None) -> HubStore:
     """The hub's store, beside a running hub or without one."""
+    from zhenbao.hub.roster import load_roster
     from zhenbao.hub.server import DATABASE
     from zhenbao.hub.store import HubStore
     from zhenbao.model.time import SystemClock
 
     if not database:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", SystemClock())
+    return HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", SystemClock(), load_roster(roster))

@@ -12,9 +12,11 @@ from sqlalchemy import Connection, func, insert, select
 from zhenbao.hub.access import Viewer, check, leads, viewer
 from zhenbao.hub.permission import CLINICAL
 from zhenbao.hub.routing import concerns
-from zhenbao.hub.store import audit, identities, outbox, people, records, work
+from zhenbao.hub.store import audit, files, identities, outbox, people, records, returned, work
+from zhenbao.hub.store.files import StoredFile
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
+from zhenbao.hub.store.returned import Returned
 from zhenbao.hub.store.tables import observations, report_reads, reports, views
 from zhenbao.hub.store.tables import outbox as outbox_table
 from zhenbao.hub.store.work import WorkItem
@@ -106,6 +108,10 @@ class Case:
     """The kit has sent another number, name, sex or birth date for this patient since the first."""
     earlier_elsewhere: int
     """Earlier visits that lie outside the reach of the one who asks."""
+    files: tuple[StoredFile, ...] = ()
+    """Attachments that arrived, without their content."""
+    returned: tuple[Returned, ...] = ()
+    """Copies of reports that a restore had lost, from the kit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +327,8 @@ def _case(connection: Connection, item: WorkItem, seer: Viewer) -> Case:
         earlier=earlier,
         changed=_changed(connection, item.patient_id),
         earlier_elsewhere=elsewhere,
+        files=tuple(files.of_encounter(connection, item.encounter_id)),
+        returned=returned.of_encounter(connection, item.encounter_id),
     )
 
 

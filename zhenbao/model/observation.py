@@ -41,7 +41,7 @@ class Observation:
     encounter_id: UUID
     kit_id: str
     code: str
-    """``bp glucose spo2 ecg spirometry temperature weight``: a key of the code table."""
+    """``bp glucose spo2 ecg spirometry temperature weight ultrasound``: a key of the code table."""
     status: Status
     effective_ms: int
     device: Device
@@ -60,6 +60,8 @@ class Observation:
     ecg: EcgAnalysis | None = None
     spirometry: SpirometryAnalysis | None = None
     recordings: tuple[UUID, ...] = ()
+    attachments: tuple[UUID, ...] = ()
+    """Files that belong to it; they travel behind it."""
     notes: tuple[str, ...] = ()
     """Keys of the ``note`` words: what happened to this reading on its way."""
 

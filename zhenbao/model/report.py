@@ -55,6 +55,16 @@ class ReportRead:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnedReport:
+    """The kit gives back a signed report that a hub restored from a backup may have lost."""
+
+    report: Report
+    arrived_ms: int
+    """When it had come to the kit, by the kit's time."""
+    read_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The other side committed this envelope. Only this lets a sender stop."""
 

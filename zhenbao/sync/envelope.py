@@ -17,11 +17,13 @@ from uuid import UUID
 import cbor2
 import msgspec
 
+from zhenbao.model.attachment import Attachment
 from zhenbao.model.errors import Rejected
+from zhenbao.model.hub_terms import HubTerms
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
 from zhenbao.model.recording import Recording
-from zhenbao.model.report import Receipt, Report, ReportRead, Viewed
+from zhenbao.model.report import Receipt, Report, ReportRead, ReturnedReport, Viewed
 
 VERSION = 1
 _ENVELOPE, _RECEIPT, _HELLO = 1, 2, 3
@@ -31,15 +33,29 @@ _MAX_INT = (1 << 63) - 1
 """Every store here keeps 64-bit integers; what does not fit is no number of ours."""
 _NAME_CHARACTERS, _KIND_CHARACTERS, _REASON_CHARACTERS = 80, 32, 500
 
-Body = Patient | Encounter | Observation | Recording | Report | Viewed | ReportRead
+Body = (
+    Patient
+    | Encounter
+    | Observation
+    | Recording
+    | Attachment
+    | Report
+    | Viewed
+    | ReportRead
+    | ReturnedReport
+    | HubTerms
+)
 KINDS: dict[str, type[Body]] = {
     "patient": Patient,
     "encounter": Encounter,
     "observation": Observation,
     "recording": Recording,
+    "attachment": Attachment,
     "report": Report,
     "viewed": Viewed,
     "report-read": ReportRead,
+    "returned-report": ReturnedReport,
+    "hub-terms": HubTerms,
 }
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.store.database import FILE
+from zhenbao.agent.store.space import Level
 from zhenbao.model.errors import StorageError
 from zhenbao.model.report import Receipt
 from zhenbao.sync.envelope import Lane
@@ -99,7 +100,7 @@ def test_when_there_is_room_again_everything_goes_on(small_disk: Path, clock: An
         (small_disk / "photographs").unlink()
         reading = ward.reading()
         store.save_observation(reading)
-        assert store.notices == ()
+        assert [notice.code for notice in store.notices] == ["store-filling"]
         assert store.observations() == [*kept, infarction, reading]
 
 
@@ -238,3 +239,38 @@ def test_a_disk_that_is_full_again_and_again(small_disk: Path, clock: Any, ward:
     with _open(small_disk / "kit", clock) as store:
         assert store.observations() == kept + grave
         assert store.queue().critical == 2 * len(grave) + 2
+
+
+def test_a_full_disk_is_emptied_of_what_the_hub_has_and_ordinary_work_goes_on(
+    small_disk: Path, clock: Any, ward: Any, new_ward: Any
+) -> None:
+    """The database alone has filled the disk. What has no receipt stays; the ballast comes back with the room."""
+    with _open(small_disk / "kit", clock) as store:
+        ward.admit(store)
+        kept = _save_until_full(store, ward)
+        unsent = new_ward(None, "演示患者乙")
+        unsent.admit(store)
+        grave = unsent.reading("ecg")
+        trace = unsent.recording(grave, 120_000)
+        assert store.save_observation(grave, [trace], lane=Lane.CRITICAL)
+
+        def answer() -> None:
+            for item in store.due(1 << 60, 1000):
+                if item.subject_id not in (trace.id, grave.id):
+                    assert store.receipted(Receipt(item.id, item.body_sha256, "hub-1", clock.now_ms()))
+
+        answer()
+        new_ward(None, "演示患者丙").admit(store)
+        clock.sleep(40 * 86_400)
+        answer()
+        done = store.tidy()
+        assert done.waveforms == len(kept)
+        assert store.observations(ward.encounter.id) == kept
+        assert store.recording(trace.id) == trace, "no receipt: it stays, whatever the disk says"
+        assert store.room().level is not Level.RED
+        store.save_observation(unsent.reading())
+        assert (small_disk / "kit" / "ballast").exists()
+        more = _save_until_full(store, unsent)
+        assert len(more) > len(kept) // 2
+    with _open(small_disk / "kit", clock) as again:
+        assert again.recording(trace.id) == trace

@@ -1,6 +1,16 @@
 """The kit's store: record and outbox in one transaction of one SQLite file."""
 
 from zhenbao.agent.store.kit import KitStore, boot_id
-from zhenbao.agent.store.values import Account, Capture, InboxReport, Quarantined, QueueStatus
+from zhenbao.agent.store.values import Account, Capture, InboxReport, KeptFile, Pruned, Quarantined, QueueStatus
 
-__all__ = ["Account", "Capture", "InboxReport", "KitStore", "Quarantined", "QueueStatus", "boot_id"]
+__all__ = [
+    "Account",
+    "Capture",
+    "InboxReport",
+    "KeptFile",
+    "KitStore",
+    "Pruned",
+    "Quarantined",
+    "QueueStatus",
+    "boot_id",
+]

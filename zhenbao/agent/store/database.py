@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from zhenbao.agent.store import schema
 from zhenbao.agent.store.faults import storage_error
-from zhenbao.agent.store.space import Ballast
+from zhenbao.agent.store.space import Ballast, Level, Room
 from zhenbao.model.errors import StorageError
 from zhenbao.model.time import Clock
 
@@ -100,7 +100,7 @@ class Database:
             StorageError: nothing of it was kept.
         """
         with self._turn:
-            if not urgent and self.ballast.low:
+            if not urgent and self.room().level is Level.RED:
                 raise StorageError("store-full", free_mb=self.ballast.free_bytes >> 20)
             try:
                 result = self._transaction(work)
@@ -115,6 +115,15 @@ class Database:
             if not self.ballast.held:
                 self.ballast.restore()
             return result
+
+    def room(self) -> Room:
+        """What can still be kept, on the disk and inside the file.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        (((pages,),), ((page_bytes,),)) = self.read("pragma freelist_count"), self.read("pragma page_size")
+        return self.ballast.room(pages * page_bytes)
 
     def close(self) -> None:
         """Close the file; harmless when closed."""
@@ -175,6 +184,9 @@ class Database:
                 fcntl.LOCK_EX, unless=lambda: _version(connection) == schema.LATEST
             ):
                 self._checked(connection)
+                if version == 0:
+                    # What pruning frees can be given back to the disk; heeded only while the file is made.
+                    connection.execute("pragma auto_vacuum=INCREMENTAL")
                 connection.execute("pragma journal_mode=WAL")
                 schema.migrate(connection)
             if connection.execute("pragma journal_mode").fetchone() != ("wal",):

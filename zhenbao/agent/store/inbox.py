@@ -1,4 +1,4 @@
-"""What came from the hub: reports, and that a physician has looked."""
+"""What came from the hub: reports, that a physician has looked, and what the hub says of itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import sqlite3
 from uuid import UUID
 
 from zhenbao.agent.store.database import Database
+from zhenbao.agent.store.epochs import take_terms
 from zhenbao.agent.store.outbox import HUB, Sender, post, set_state
 from zhenbao.agent.store.values import InboxReport, Quarantined
 from zhenbao.model.errors import Rejected
+from zhenbao.model.hub_terms import HubTerms
 from zhenbao.model.report import DeliveryState, Receipt, Report, ReportRead, Viewed
 from zhenbao.sync.envelope import Body, Envelope, Lane, pack, unpack
 
@@ -69,7 +71,7 @@ def _read(sender: Sender, envelope: Envelope) -> Body:
     if envelope.recipient != sender.name or envelope.sender != HUB:
         raise Rejected("other-recipient")
     value = unpack(envelope.kind, envelope.body)
-    if not isinstance(value, Report | Viewed):
+    if not isinstance(value, Report | Viewed | HubTerms):
         raise Rejected("envelope-kind", kind=envelope.kind)
     return value
 
@@ -89,6 +91,8 @@ def _keep(connection: sqlite3.Connection, sender: Sender, envelope: Envelope, va
         case Viewed():
             for subject_id in value.observation_ids:
                 set_state(connection, subject_id, DeliveryState.VIEWED, now_ms, peer_ms=value.viewed_ms)
+        case HubTerms():
+            take_terms(connection, sender, value, now_ms)
 
 
 def reports(database: Database, limit: int | None) -> list[InboxReport]:

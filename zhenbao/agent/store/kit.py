@@ -6,17 +6,19 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from uuid import UUID
 
-from zhenbao.agent.store import captures, inbox, outbox, records, syringe
+from zhenbao.agent.store import attachments, captures, epochs, hub_time, inbox, outbox, records, retention, syringe
 from zhenbao.agent.store.database import Database
 from zhenbao.agent.store.outbox import Sender
-from zhenbao.agent.store.space import DEFAULT_BYTES
-from zhenbao.agent.store.values import Account, Capture, InboxReport, Quarantined, QueueStatus
+from zhenbao.agent.store.retention import Tidied
+from zhenbao.agent.store.space import DEFAULT_BYTES, Level, Room
+from zhenbao.agent.store.values import Account, Capture, InboxReport, KeptFile, Pruned, Quarantined, QueueStatus
+from zhenbao.model.attachment import Attachment
 from zhenbao.model.errors import StorageError
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
@@ -93,8 +95,11 @@ class KitStore:
         """What a person must know of the store: a damaged database was put aside; the disk is nearly full."""
         kept = self._database.read("select code, facts from notices order by id")
         told = [StorageError(code, **json.loads(facts)) for code, facts in kept]
-        if not self._database.ballast.held:
-            told.append(StorageError("store-low", free_mb=self._database.ballast.free_bytes >> 20))
+        room = self._database.room()
+        if room.level is Level.RED or room.ecgs == 0 or not self._database.ballast.held:
+            told.append(StorageError("store-low", free_mb=room.free_bytes >> 20))
+        elif room.level is Level.YELLOW:
+            told.append(StorageError("store-filling", ecgs=room.ecgs, free_mb=room.free_bytes >> 20))
         return tuple(told)
 
     def dismiss_notices(self) -> None:
@@ -185,6 +190,36 @@ class KitStore:
 
     def recordings_of(self, observation_id: UUID) -> list[Recording]:
         return records.find(self._database, Recording, "where observation_id = ? order by rowid", str(observation_id))
+
+    def pruned_of(self, observation_id: UUID) -> list[Pruned]:
+        """Waveforms and files of a reading that the hub has and this kit has let go."""
+        return retention.pruned_of(self._database, observation_id)
+
+    def save_attachments(self, observation: Observation, files: Sequence[Attachment]) -> None:
+        """Keep an examination with its files and queue them, the files in ``BULK``: all of it, or nothing.
+
+        Raises:
+            StorageError: ``store-id-known``, one of them is here already; ``store-order``, no such encounter.
+        """
+        attachments.save(self._database, self._sender, observation, files, self._clock.now_ms())
+
+    def attachments(self, encounter_id: UUID) -> list[KeptFile]:
+        """The files of a visit, in order of saving, without their content."""
+        return attachments.of_encounter(self._database, encounter_id)
+
+    def attachment(self, attachment_id: UUID) -> Attachment | None:
+        """One file; None where there is none such, or it was pruned."""
+        return attachments.find(self._database, attachment_id)
+
+    # Room
+
+    def room(self) -> Room:
+        """What can still be kept."""
+        return self._database.room()
+
+    def tidy(self, *, stopped: Callable[[], bool] = lambda: False) -> Tidied:
+        """Prune what the rules of retention let go; ``stopped`` is asked between small transactions."""
+        return retention.tidy(self._database, self._clock.now_ms(), stopped=stopped)
 
     # Delivery
 
@@ -321,7 +356,13 @@ class KitStore:
         return outbox.tries(self._database, envelope_id)
 
     def receipted(self, receipt: Receipt) -> bool:
-        return outbox.receipted(self._database, receipt, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+
+        def answered(connection: sqlite3.Connection) -> None:
+            hub_time.note(connection, receipt, now_ms)
+            epochs.notice(connection, self._sender, receipt.store_epoch, now_ms)
+
+        return outbox.receipted(self._database, receipt, now_ms, answered)
 
     def accept(self, envelope: Envelope, now_ms: int) -> Receipt:
         return inbox.accept(self._database, self._sender, self._epoch, envelope, now_ms)

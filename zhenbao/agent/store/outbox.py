@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -39,7 +40,7 @@ def post(
 
     Args:
         body: the packed value.
-        lies_elsewhere: a recording, whose body is read from its own table.
+        lies_elsewhere: a recording or an attachment, whose body is read from its own table.
     """
     (sequence,) = connection.execute(
         "insert into counters values ('sequence', 1) on conflict(name) do update set value = value + 1 returning value"
@@ -95,8 +96,9 @@ def hasten(connection: sqlite3.Connection, subject_ids: tuple[UUID, ...]) -> Non
 def due(database: Database, sender: Sender, now_ms: int, limit: int) -> list[Envelope]:
     """What may be sent, by lane and then in order of posting. A value's next version waits for the one before it."""
     rows = database.read(
-        "select o.id, o.boot, o.sequence, o.kind, o.lane, o.subject_id, o.created_ms, coalesce(o.body, r.body),"
-        " o.sha256 from outbox o left join recordings r on o.body is null and r.id = o.subject_id"
+        "select o.id, o.boot, o.sequence, o.kind, o.lane, o.subject_id, o.created_ms, coalesce(o.body,"
+        " (select body from recordings where id = o.subject_id),"
+        " (select body from attachments where id = o.subject_id)), o.sha256 from outbox o"
         " where o.state = 'waiting' and o.not_before_ms <= ? and not exists"
         " (select 1 from outbox e where e.subject_id = o.subject_id and e.sequence < o.sequence"
         " and e.state = 'waiting') order by o.lane, o.sequence limit ?",
@@ -130,8 +132,10 @@ def tries(database: Database, envelope_id: UUID) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def receipted(database: Database, receipt: Receipt, now_ms: int) -> bool:
-    """See ``MailboxStore.receipted``."""
+def receipted(
+    database: Database, receipt: Receipt, now_ms: int, answered: Callable[[sqlite3.Connection], None]
+) -> bool:
+    """See ``MailboxStore.receipted``. ``answered`` is told, in the same transaction, that the hub took an item."""
 
     def settle(connection: sqlite3.Connection) -> bool:
         row = connection.execute(
@@ -143,8 +147,9 @@ def receipted(database: Database, receipt: Receipt, now_ms: int) -> bool:
             _refuse(connection, str(receipt.envelope_id), receipt.refused, now_ms)
             return True
         connection.execute(
-            "update outbox set state = 'delivered', closed_ms = ?, reason = null, peer_epoch = ? where id = ?",
-            (now_ms, receipt.store_epoch, str(receipt.envelope_id)),
+            "update outbox set state = 'delivered', closed_ms = ?, reason = null, peer_epoch = ?, peer_ms = ?"
+            " where id = ?",
+            (now_ms, receipt.store_epoch, receipt.received_ms, str(receipt.envelope_id)),
         )
         newer = connection.execute(
             "select 1 from outbox where subject_id = ? and state = 'waiting'", (row[0],)
@@ -152,7 +157,7 @@ def receipted(database: Database, receipt: Receipt, now_ms: int) -> bool:
         if newer is None:
             set_state(connection, row[0], DeliveryState.RECEIVED, now_ms, peer_ms=receipt.received_ms)
         connection.execute("insert or replace into counters values ('last_receipt_ms', ?)", (now_ms,))
-        _notice_epoch(connection, receipt.store_epoch, now_ms)
+        answered(connection)
         return True
 
     return database.write(settle, urgent=True)
@@ -190,34 +195,13 @@ def status(database: Database) -> QueueStatus:
 def account(database: Database) -> Account:
     """How many items were posted, and how many of them the hub has receipted."""
     ((posted, delivered),) = database.read("select count(*), count(*) filter (where state = 'delivered') from outbox")
-    return Account(posted, delivered)
+    # What was delivered and then pruned.
+    ((settled,),) = database.read("select coalesce(max(value), 0) from counters where name = 'settled'")
+    return Account(posted + settled, delivered + settled)
 
 
 def _refuse(connection: sqlite3.Connection, envelope_id: str, reason: str, now_ms: int) -> None:
     connection.execute(
         "update outbox set state = 'refused', closed_ms = ?, reason = ? where id = ?",
         (now_ms, reason[:200], envelope_id),
-    )
-
-
-def _notice_epoch(connection: sqlite3.Connection, epoch: str, now_ms: int) -> None:
-    """A hub database never heard of before was restored or made anew: what went to the others is due again.
-
-    The ids stay the same, so the hub answers for what it still has and takes what it lost. It happens once for
-    each new name, so two hubs that answer in turn cannot make it a loop.
-    """
-    if (
-        connection.execute("insert into peer_epochs values (?, ?) on conflict do nothing", (epoch, now_ms)).rowcount
-        == 0
-    ):
-        return
-    lost = "from outbox where state = 'delivered' and peer_epoch is not null and peer_epoch <> ?"
-    connection.execute(
-        f"delete from states where state = ? and subject_id in (select subject_id {lost})",  # noqa: S608 - constant text
-        (DeliveryState.RECEIVED.value, epoch),
-    )
-    connection.execute(
-        "update outbox set state = 'waiting', tries = 0, not_before_ms = 0, closed_ms = null, peer_epoch = null"
-        " where state = 'delivered' and peer_epoch is not null and peer_epoch <> ?",
-        (epoch,),
     )

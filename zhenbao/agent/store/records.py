@@ -69,42 +69,13 @@ def save_observation(
     closes_capture: UUID | None,
     now_ms: int,
 ) -> bool:
-    body = pack(observation)
     bodies = [pack(recording) for recording in recordings]
 
     def save(connection: sqlite3.Connection) -> bool:
         if closes_capture is not None:
             connection.execute("delete from captures where id = ?", (str(closes_capture),))
-        if _same(connection, "observations", observation.id, body):
+        if not insert_observation(connection, sender, observation, lane=lane, now_ms=now_ms):
             return False
-        if connection.execute("select 1 from observations where id = ?", (str(observation.id),)).fetchone():
-            raise StorageError("store-id-known", kind="observation")
-        device = observation.device
-        if (
-            observation.device_key is not None
-            and connection.execute(
-                "select 1 from observations where device_driver = ? and device_serial = ? and device_key = ?",
-                (device.driver, device.serial, observation.device_key),
-            ).fetchone()
-        ):
-            return False
-        connection.execute(
-            "insert into observations values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                str(observation.id),
-                str(observation.encounter_id),
-                str(observation.patient_id),
-                observation.code,
-                observation.effective_ms,
-                device.driver,
-                device.serial,
-                observation.device_key,
-                body,
-            ),
-        )
-        if lane is Lane.CRITICAL:
-            hasten(connection, (observation.patient_id, observation.encounter_id))
-        post(connection, sender, kind="observation", lane=lane, subject_id=observation.id, body=body, now_ms=now_ms)
         for recording, packed in zip(recordings, bodies, strict=True):
             if connection.execute("select 1 from recordings where id = ?", (str(recording.id),)).fetchone():
                 raise StorageError("store-id-known", kind="recording")
@@ -125,6 +96,48 @@ def save_observation(
         return True
 
     return database.write(save, urgent=lane is Lane.CRITICAL)
+
+
+def insert_observation(
+    connection: sqlite3.Connection, sender: Sender, observation: Observation, *, lane: Lane, now_ms: int
+) -> bool:
+    """Keep and queue a reading, inside a transaction. False where this very reading is kept already.
+
+    Raises:
+        StorageError: ``store-id-known``, the id is another reading's.
+    """
+    body = pack(observation)
+    if _same(connection, "observations", observation.id, body):
+        return False
+    if connection.execute("select 1 from observations where id = ?", (str(observation.id),)).fetchone():
+        raise StorageError("store-id-known", kind="observation")
+    device = observation.device
+    if (
+        observation.device_key is not None
+        and connection.execute(
+            "select 1 from observations where device_driver = ? and device_serial = ? and device_key = ?",
+            (device.driver, device.serial, observation.device_key),
+        ).fetchone()
+    ):
+        return False
+    connection.execute(
+        "insert into observations values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            str(observation.id),
+            str(observation.encounter_id),
+            str(observation.patient_id),
+            observation.code,
+            observation.effective_ms,
+            device.driver,
+            device.serial,
+            observation.device_key,
+            body,
+        ),
+    )
+    if lane is Lane.CRITICAL:
+        hasten(connection, (observation.patient_id, observation.encounter_id))
+    post(connection, sender, kind="observation", lane=lane, subject_id=observation.id, body=body, now_ms=now_ms)
+    return True
 
 
 def _same(connection: sqlite3.Connection, table: str, id_: UUID, body: bytes) -> bool:

@@ -177,7 +177,62 @@ def _version_4(db: Database) -> None:
     db.execute("create index syringe_checks_sensor on syringe_checks(sensor, id)")
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_version_1, _version_2, _version_3, _version_4)
+def _version_5(db: Database) -> None:
+    """Attachments of visits; what was pruned after its receipt; the hub's time of each receipt, which decides that."""
+    db.table("attachments").create(
+        {
+            "id": str,
+            "encounter_id": str,
+            "patient_id": str,
+            "observation_id": str,
+            "media_type": str,
+            "title": str,
+            "made_ms": int,
+            "sha256": bytes,
+            "size_bytes": int,
+            "body": bytes,
+        },
+        pk="id",
+        foreign_keys=[("encounter_id", "encounters", "id"), ("observation_id", "observations", "id")],
+        not_null={
+            "encounter_id",
+            "patient_id",
+            "observation_id",
+            "media_type",
+            "title",
+            "made_ms",
+            "sha256",
+            "size_bytes",
+        },
+        strict=True,
+    )
+    # The same file twice in a visit is one.
+    db.execute("create unique index attachments_content on attachments(encounter_id, sha256)")
+    db.execute("create index attachments_observation on attachments(observation_id)")
+    db.table("pruned").create(
+        {
+            "id": str,
+            "kind": str,
+            "observation_id": str,
+            "sha256": bytes,
+            "size_bytes": int,
+            "peer_ms": int,
+            "pruned_ms": int,
+        },
+        pk="id",
+        not_null={"kind", "observation_id", "sha256", "size_bytes", "peer_ms", "pruned_ms"},
+        strict=True,
+    )
+    db.execute("create index pruned_observation on pruned(observation_id)")
+    db.table("outbox").add_column("peer_ms", int)
+    db.execute(
+        "update outbox set peer_ms = (select peer_ms from states s where s.subject_id = outbox.subject_id"
+        " and s.state = 'received') where state = 'delivered'"
+    )
+    db.execute("create index outbox_delivered on outbox(kind, closed_ms, sequence) where state = 'delivered'")
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (_version_1, _version_2, _version_3, _version_4, _version_5)
 LATEST = len(MIGRATIONS)
 
 

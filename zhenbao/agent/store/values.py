@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from zhenbao.model.attachment import MediaType
 from zhenbao.model.report import Report
 from zhenbao.sync.envelope import Lane
 
@@ -70,3 +71,35 @@ class Capture:
     started_ms: int
     detail: dict[str, Any]
     n_parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """An attachment as the visit lists it, without its content."""
+
+    id: UUID
+    observation_id: UUID
+    media_type: MediaType
+    title: str
+    made_ms: int
+    sha256: bytes
+    size_bytes: int
+    pruned_ms: int | None
+    """When its content was cleared here, after the hub had it; None: it is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """A waveform or a file that the hub has and this kit has let go."""
+
+    id: UUID
+    kind: str
+    """``recording`` or ``attachment``."""
+    observation_id: UUID
+    sha256: bytes
+    """Of the packed body, as the hub receipted it."""
+    size_bytes: int
+    received_ms: int
+    """By the hub's clock."""
+    pruned_ms: int
+    """By the kit's clock."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -24,14 +25,17 @@ class Database:
             (NORMAL may lose the last commits at a power cut).
 
     Raises:
-        StorageError: ``hub-database``: it cannot be opened or brought to this version's schema.
+        StorageError: ``hub-database``: it cannot be opened or brought to this version's schema; ``hub-running``: it
+            is being restored.
     """
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
+        self._lock: BinaryIO | None = None
         sqlite = self.url.get_backend_name() == "sqlite"
         try:
             if sqlite and self.url.database:
+                self._lock = lock(Path(self.url.database), exclusive=False)
                 os.close(os.open(Path(self.url.database), os.O_RDWR | os.O_CREAT, 0o600))
             self.engine = create_engine(self.url, pool_pre_ping=not sqlite, hide_parameters=True)
             if sqlite:
@@ -70,6 +74,28 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def lock(database: Path, *, exclusive: bool) -> BinaryIO:
+    """Hold a lock beside a SQLite file: shared by all who have it open, exclusive to whoever restores it.
+
+    Returns:
+        The open lock file; closing it ends the lock.
+
+    Raises:
+        StorageError: ``hub-running``: others hold it in a way that forbids this.
+        OSError: the folder cannot be written.
+    """
+    held = os.fdopen(os.open(database.with_name(database.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600), "rb")
+    try:
+        fcntl.flock(held, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        held.close()
+        raise StorageError("hub-running") from None
+    return held
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import DataError
 
 from zhenbao.hub.roster import Roster, load_roster
-from zhenbao.hub.store import audit, outbox
+from zhenbao.hub.store import audit, outbox, terms
 from zhenbao.hub.store.database import Database
 from zhenbao.hub.store.ingest import take
 from zhenbao.hub.store.tables import inbox, meta, quarantine
@@ -140,6 +140,8 @@ class HubStore:
                             raise Rejected("other-recipient")
                         take(connection, envelope, self.roster, now_ms)
                         receipt = self._take_in(connection, envelope, now_ms)
+                        if envelope.kind == "encounter" and terms.backup_every_h(connection) is not None:
+                            terms.tell(connection, self.sender, self._epoch, (envelope.sender,), now_ms)
                 except Rejected as refusal:
                     receipt = self._set_aside(connection, envelope, refusal, now_ms)
                 except (DataError, OverflowError):

@@ -3,12 +3,13 @@
 from sqlalchemy import Connection
 
 from zhenbao.hub.roster import Roster
-from zhenbao.hub.store import records, work
+from zhenbao.hub.store import files, records, returned, work
+from zhenbao.model.attachment import Attachment
 from zhenbao.model.errors import Rejected
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
 from zhenbao.model.recording import Recording
-from zhenbao.model.report import ReportRead
+from zhenbao.model.report import ReportRead, ReturnedReport
 from zhenbao.sync.envelope import Envelope, unpack
 
 
@@ -16,7 +17,8 @@ def take(connection: Connection, envelope: Envelope, roster: Roster, now_ms: int
     """Save the value of an envelope and what follows from it. Things may come in any order.
 
     Raises:
-        Rejected: ``envelope-kind``, ``envelope-body``, ``other-body``, ``hub-kit-differs`` or ``hub-time``.
+        Rejected: ``envelope-kind``, ``envelope-body``, ``other-body``, ``attachment-hash``, ``hub-kit-differs`` or
+            ``hub-time``.
     """
     match unpack(envelope.kind, envelope.body):
         case Patient() as patient:
@@ -36,6 +38,10 @@ def take(connection: Connection, envelope: Envelope, roster: Roster, now_ms: int
             records.save_recording(connection, envelope, recording, now_ms)
         case ReportRead() as read:
             records.save_report_read(connection, read, now_ms)
+        case Attachment() as file:
+            files.save(connection, envelope, file, now_ms)
+        case ReturnedReport() as copy:
+            returned.save(connection, envelope, copy, now_ms)
         case _:
             raise Rejected("envelope-kind", kind=envelope.kind)
 

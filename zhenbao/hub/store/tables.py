@@ -140,6 +140,35 @@ recordings = Table(
     Column("body", LargeBinary, nullable=False),
 )
 
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("encounter_id", Uuid, nullable=False, index=True),
+    Column("patient_id", Uuid, nullable=False),
+    Column("observation_id", Uuid, nullable=False),
+    Column("media_type", String(32), nullable=False),
+    Column("title", String(120), nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("device_time", String(32)),
+    Column("named", String(16), nullable=False),
+    Column("frames", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# Reports that kits gave back to a hub that was restored from a backup; the hub's own are in ``reports``.
+returned_reports = Table(
+    "returned_reports",
+    metadata,
+    Column("report_id", Uuid, primary_key=True),
+    Column("encounter_id", Uuid, nullable=False, index=True),
+    Column("sender", String(80), nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
 report_reads = Table(
     "report_reads",
     metadata,

@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from zhenbao.hub.web import audit, cases, identity, login, loop, probe, referrals, statistics, vendor
+from zhenbao.hub.web import attachments, audit, cases, identity, login, loop, probe, referrals, statistics, vendor
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
@@ -68,6 +68,7 @@ def create_app(
     app.include_router(audit.router)
     if sign is not None:
         app.include_router(probe.probe_router(sign))
+    app.include_router(attachments.router)
     app.add_exception_handler(NotLoggedIn, _to_login)
     app.add_exception_handler(ZhenbaoError, _error_page)
     app.add_exception_handler(HTTPException, _http_error)

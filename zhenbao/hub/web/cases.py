@@ -14,7 +14,9 @@ from zhenbao import rules
 from zhenbao.hub.access import break_glass
 from zhenbao.hub.permission import CLINICAL
 from zhenbao.hub.store import people, records
+from zhenbao.hub.store.files import StoredFile
 from zhenbao.hub.web.drawings import draw
+from zhenbao.hub.web.pictures import preview_frames
 from zhenbao.hub.web.security import check_csrf, session_of
 from zhenbao.hub.web.site import Site
 from zhenbao.hub.worklist import Case, Draft, Overview, Shown
@@ -253,6 +255,8 @@ def _case_page(
         unseen=0,
         drawings={id_: drawings for id_, (drawings, _) in drawn.items()},
         waiting={id_: waiting for id_, (_, waiting) in drawn.items()},
+        files=_by_reading(case),
+        preview_frames=preview_frames,
         urgencies=list(Urgency),
         grant=seer.grant(case.item),
         may_report=seer.may("report", case.item),
@@ -260,6 +264,14 @@ def _case_page(
         writing_more=more or case.draft is not None or case.item.status == "open",
         error=site.words(request).error(error) if error is not None else None,
     )
+
+
+def _by_reading(case: Case) -> dict[UUID, list[StoredFile]]:
+    """The files that arrived, beside the reading they belong to."""
+    found: dict[UUID, list[StoredFile]] = {}
+    for file in case.files:
+        found.setdefault(file.observation_id, []).append(file)
+    return found
 
 
 def _drawings(site: Site, request: Request, reading: Observation) -> tuple[list[Markup], bool]:

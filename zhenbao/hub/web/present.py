@@ -123,6 +123,14 @@ class Presenter:
         """Mark and word; the colour is never alone."""
         return f"{Urgency(urgency).mark} {self.text(f'urgency.{urgency}')}"
 
+    def urgency_or_text(self, text: str) -> str:
+        """Mark and word of an urgency that others wrote; their own text where it is none."""
+        return self.urgency(text) if text in list(Urgency) else text
+
+    def megabytes(self, size_bytes: int) -> str:
+        """A size as people read it."""
+        return f"{size_bytes / 1e6:.1f} MB"
+
     def finding(self, item: WorkItem) -> str:
         """What a case is about: the finding that leads, or the route's own words where no single one does."""
         if item.lead_rule is not None:

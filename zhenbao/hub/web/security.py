@@ -32,6 +32,10 @@ POLICY = (
 )
 
 
+# What a kit sent is a picture or a download and nothing else, whatever it holds.
+FILE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+
 class NotLoggedIn(Exception):
     """No valid session: to the login page."""
 
@@ -64,11 +68,12 @@ class Headers:
             await self.app(scope, receive, send)
             return
         public = scope["path"].startswith(("/static/", "/vendor/"))
+        sent = scope["path"].startswith("/cases/") and "/files/" in scope["path"]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = POLICY
+                headers["Content-Security-Policy"] = FILE_POLICY if sent else POLICY
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["X-Frame-Options"] = "DENY"
                 headers["Referrer-Policy"] = "no-referrer"
