@@ -122,8 +122,8 @@ def test_a_hub_is_backed_up_and_restored_by_commands(folder: Path, tmp_path: Pat
     assert "已恢复到" in done.output
     assert "before-restore" in done.output
     assert "停用的账号会重新生效" in done.output
-    assert "lungs" not in run(folder, "practitioner", "list").output
-    assert "heart" in run(folder, "practitioner", "list").output
+    assert "lungs" not in run(folder, "user", "list").output
+    assert "heart" in run(folder, "user", "list").output
     audit = run(folder, "audit")
     assert "用备份恢复数据库" in audit.output
     assert "审计链完整" in audit.output
