@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from store_key import KEY
 
 from zhenbao.agent.service import run_service
 from zhenbao.agent.store import KitStore
@@ -193,7 +194,7 @@ def test_the_kits_service_sends_takes_in_and_tells(
         thread.start()
     try:
         # The doctor's short command: another opening of the same store.
-        with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock) as store:
+        with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, key=KEY) as store:
             ward.admit(store)
             reading = ward.reading()
             store.save_observation(reading)

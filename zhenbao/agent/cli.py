@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zhenbao.agent.vault.cli import add_commands as add_vault_commands
 from zhenbao.agent.vitals_cli import Confirm, GlucoseUnit, Pulse, Sure, Typed, TypedSeveral, add_commands
 from zhenbao.model.errors import InputError
 from zhenbao.model.time import SystemClock, age_years, local_text
@@ -338,6 +339,21 @@ def spirometry(
 add_commands(measure_app, _measuring)
 
 
+# The vault
+
+
+def _place(context: typer.Context) -> tuple[Path, Screen]:
+    """The kit's folder and screen, without opening its store."""
+    from zhenbao.agent.screen import Screen
+    from zhenbao.agent.settings import kit_home
+
+    chosen: Chosen = context.obj
+    return kit_home(chosen.home), Screen(_words, json_lines=chosen.json_lines)
+
+
+add_vault_commands(app, _place)
+
+
 # Queue, inbox, sync
 
 
@@ -459,6 +475,10 @@ def service(context: typer.Context) -> None:
             screen.say("agent.service_online" if event.name == "up" else "agent.service_offline")
         screen.event("road", name=event.name, kind=event.kind, subject_id=event.subject_id, reason=event.reason)
 
+    def unlocked() -> None:
+        screen.say("agent.service_started")
+        screen.event("service-unlocked")
+
     run_service(
         home,
         settings.kit_id,
@@ -469,6 +489,7 @@ def service(context: typer.Context) -> None:
         on_report=report_arrived,
         on_event=road,
         on_store=screen.trouble,
+        on_unlocked=unlocked,
     )
 
 

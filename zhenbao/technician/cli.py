@@ -226,6 +226,8 @@ def setup(
     spirometry_group: Annotated[
         str, typer.Option("--spirometry-group", help=_words("tech.help.spirometry_group"))
     ] = "",
+    recovery_key: Annotated[str, typer.Option("--recovery-key", help=_words("tech.help.recovery_key"))] = "",
+    lock_after: Annotated[int, typer.Option("--lock-after", help=_words("tech.help.lock_after"))] = 0,
     ecg_device: Annotated[str, typer.Option("--ecg-device", help=_words("tech.help.ecg_device"))] = "",
     healthypi: Annotated[str, typer.Option("--healthypi", help=_words("tech.help.healthypi"))] = "",
     healthypi_rate: Annotated[
@@ -241,11 +243,14 @@ def setup(
         check_altitude,
         check_ecg_device,
         check_kit_id,
+        check_lock_after,
         check_spirometry,
+        checked_recovery_key,
         kit_home,
         load_settings,
         save_settings,
     )
+    from zhenbao.agent.vault.file import exists as vault_exists
 
     host, colon, port = hub.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
@@ -267,6 +272,8 @@ def setup(
         spirometry_equation=spirometry_equation,
         spirometry_group=spirometry_group,
         spirometry_flows=spirometry_flows,
+        recovery_key=checked_recovery_key(recovery_key),
+        lock_after_min=check_lock_after(lock_after),
         ecg_device=check_ecg_device(ecg_device),
         healthypi_port=healthypi,
         healthypi_rate_hz=healthypi_rate,
@@ -284,6 +291,10 @@ def setup(
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
     if altitude is None:
         typer.echo(_words("tech.altitude_not_given"))
+    if not recovery_key:
+        typer.echo(_words("tech.recovery_key_not_given"))
+    if not vault_exists(home):
+        typer.echo(_words("tech.pin_not_set"))
     if not spirometry_equation:
         typer.echo(_words("tech.equation_not_chosen"))
     elif spirometry_equation == "gli2012" and not spirometry_group:
