@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zhenbao.agent.emergency.cli import add_commands as add_emergency_commands
 from zhenbao.agent.vault.cli import add_commands as add_vault_commands
 from zhenbao.agent.vitals_cli import Confirm, GlucoseUnit, Pulse, Sure, Typed, TypedSeveral, add_commands
 from zhenbao.model.errors import InputError
@@ -352,6 +353,7 @@ def _place(context: typer.Context) -> tuple[Path, Screen]:
 
 
 add_vault_commands(app, _place)
+add_emergency_commands(app, _place)
 
 
 # Queue, inbox, sync

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zhenbao.hub.recovery_cli import add_commands as add_recovery_commands
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -251,6 +252,9 @@ def _store(directory: Path, database: str) -> HubStore:
     if not database:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", SystemClock())
+
+
+add_recovery_commands(app, _store)
 
 
 def _json(value: object) -> None:

@@ -45,8 +45,8 @@ def carry_over(path: Path, key: bytes) -> None:
     finally:
         plain.close()
     draft.chmod(0o600)
+    _finished(draft, key, version)
     _sync(draft)
-    _check(draft, key, version)
     os.link(path, old)
     _sync(path.parent)
     draft.replace(path)
@@ -113,8 +113,8 @@ def _compare(connection: Connection) -> None:
         raise StorageError("store-io", reason="copy differs")
 
 
-def _check(path: Path, key: bytes, version: int) -> None:
-    """What is on the disk opens with the key and is whole.
+def _finished(path: Path, key: bytes, version: int) -> None:
+    """The copy is in WAL from now on, opens with the key, and is whole.
 
     Raises:
         StorageError: ``store-io``.
@@ -122,7 +122,8 @@ def _check(path: Path, key: bytes, version: int) -> None:
     connection = connect(path, key)
     try:
         whole = (
-            connection.execute("pragma user_version").fetchone() == (version,)
+            connection.execute("pragma journal_mode=WAL").fetchone() == ("wal",)
+            and connection.execute("pragma user_version").fetchone() == (version,)
             and connection.execute("pragma cipher_integrity_check").fetchone() is None
             and connection.execute("pragma quick_check(1)").fetchone() == ("ok",)
         )
