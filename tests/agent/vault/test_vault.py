@@ -357,3 +357,22 @@ def test_recovery_replaces_a_chip_that_is_gone(
         finish_request(home, recovery.to_text(answer), "482915")
     finish_request(home, recovery.to_text(answer), PASSPHRASE)
     assert unlock(home, PASSPHRASE, clock) == key
+
+
+def test_the_figures_of_the_page_on_stolen_tablets_follow_from_the_cost() -> None:
+    """Argon2id moves (3t - 1) times its memory at least; a card's bandwidth divided by that is its tries in a second."""
+    page = (Path(__file__).resolve().parents[3] / "docs" / "stolen-tablet.md").read_text(encoding="utf-8")
+    cost = rules.cost()
+    tries_a_second = 960e9 / (1024 * cost.memory_kib * (3 * cost.iterations - 1))
+    assert round(tries_a_second, -2) == 1800
+    assert "1800" in page
+    year_s = 365.25 * 86400
+    for digits, told, unit_s in ((4, "6 秒", 1), (6, "9 分钟", 60), (8, "15 小时", 3600), (12, "18 年", year_s)):
+        assert round(10**digits / 1800 / unit_s) == int(told.split()[0])
+        assert f"{digits} 位" in page
+        assert told in page
+    assert round(10**16 / 1800 / year_s, -3) == 176_000
+    assert [told for told in ("17.6 万年", "176 年", "176,000 years", "176 years") if told not in page] == []
+    least = rules.rules()["without_tpm"]
+    assert f"至少 {least['least_digits']} 位随机数字" in page
+    assert f"至少 {least['least_characters']} 个字符" in page
