@@ -206,6 +206,11 @@ def test_a_killed_emergency_recording_is_sealed_by_the_next(tmp_path: Path) -> N
         for line in process.stdout or ():
             if '"ecg-rhythm"' in line:
                 break
+        # A second one beside it is refused, and takes nothing of the first.
+        second = kit("emergency", "ecg")
+        assert second.code != 0
+        assert "measuring" in second.said
+        assert second.of("sealed") == []
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         assert spool.count(kit.home) == 0

@@ -452,6 +452,7 @@ def service(context: typer.Context) -> None:
     import signal
     import threading
 
+    from zhenbao.agent.emergency.record import seal_what_a_kill_left
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
@@ -463,6 +464,7 @@ def service(context: typer.Context) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    seal_what_a_kill_left(home, SystemClock(), screen)
     screen.say("agent.service_started")
     screen.event("service-started")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -224,6 +226,32 @@ def test_the_suggested_passphrase_may_be_one() -> None:
         rules.check_pin(one, tpm=False)
 
 
+def test_a_disk_without_a_byte_left_locks_nobody_out(tmp_path: Path, clock: Any) -> None:
+    """The kit's reserve is given up for the count of tries: what is critical must still be kept."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a tmpfs cannot be mounted here")
+    try:
+        home = disk / "kit"
+        key = make(home)
+        with KitStore.open(home, kit_id="kit-1", clock=clock, key=key, ballast_bytes=1 << 20) as store:
+            assert store.notices == ()
+        with contextlib.suppress(OSError), (disk / "photographs").open("wb", buffering=0) as other:
+            while other.write(bytes(4096)):
+                pass
+        with pytest.raises(InputError, match="pin-wrong"):
+            unlock(home, OTHER, clock)
+        assert tries.wrong_tries(home) == 1
+        assert unlock(home, PASSPHRASE, clock) == key
+        assert file.load(home).kit_id == "kit-1"
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
 # The hub
 
 
@@ -360,7 +388,7 @@ def test_recovery_replaces_a_chip_that_is_gone(
 
 
 def test_the_figures_of_the_page_on_stolen_tablets_follow_from_the_cost() -> None:
-    """Argon2id moves (3t - 1) times its memory at least; a card's bandwidth divided by that is its tries in a second."""
+    """Argon2id moves its memory at least (3t - 1) times; a card's bandwidth divided by that is its tries a second."""
     page = (Path(__file__).resolve().parents[3] / "docs" / "stolen-tablet.md").read_text(encoding="utf-8")
     cost = rules.cost()
     tries_a_second = 960e9 / (1024 * cost.memory_kib * (3 * cost.iterations - 1))

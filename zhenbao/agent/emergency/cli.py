@@ -39,9 +39,8 @@ def add_commands(app: typer.Typer, place: Callable[[typer.Context], tuple[Path, 
     ) -> None:
         import asyncio
 
-        from zhenbao.agent.capture import only_measurement
         from zhenbao.agent.emergency.keys import load_keys
-        from zhenbao.agent.emergency.record import emergency, left_over, seal_left_over
+        from zhenbao.agent.emergency.record import emergency, seal_what_a_kill_left
         from zhenbao.agent.settings import check_ecg_device, load_settings
         from zhenbao.model.errors import InputError
 
@@ -53,9 +52,7 @@ def add_commands(app: typer.Typer, place: Callable[[typer.Context], tuple[Path, 
             load_keys(home)
         except InputError as error:
             screen.trouble(error)  # recorded and judged all the same
-        if left_over(home):
-            with only_measurement(home):
-                seal_left_over(home, clock, screen)
+        seal_what_a_kill_left(home, clock, screen)
         screen.say("emergency.begun")
         with emergency(home, clock, screen, sex=sex, chest_pain=chest_pain, note=note) as (kit, visit):
             if chosen == "front-end":

@@ -1,7 +1,7 @@
 """Recording while locked: the usual measurement on a store in memory, whose content is then sealed for the hub.
 
 The store lies in a folder that dies with the power, under a key of its own. A kill leaves it there, and
-``seal_left_over`` seals what had been recorded; a power cut before the sealing loses it.
+``seal_what_a_kill_left`` seals what had been recorded; a power cut before the sealing loses it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cbor2
 
+from zhenbao.agent.capture import only_measurement
 from zhenbao.agent.emergency import spool
 from zhenbao.agent.emergency.keys import EmergencyKeys, load_keys
 from zhenbao.agent.emergency.seal import Signer, seal_to
@@ -24,7 +25,7 @@ from zhenbao.agent.settings import KitSettings, load_settings
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.vault.unlocked import runtime_folder
 from zhenbao.agent.visit import Visit, begin_encounter, register_patient
-from zhenbao.model.errors import InputError
+from zhenbao.model.errors import InputError, StorageError, ZhenbaoError
 from zhenbao.model.time import Clock, local_text
 from zhenbao.sync.envelope import kind_of, pack
 
@@ -44,38 +45,54 @@ def emergency(
         StorageError: ``vault-no-memory``, or the sealed item could not be kept: it then stays in memory.
     """
     settings = load_settings(home)
-    folder = _folder(home) / secrets.token_hex(8)
-    folder.mkdir(parents=True, mode=0o700)
-    key = secrets.token_bytes(32)
-    (folder / _KEY).write_bytes(key)
-    try:
-        with _store(folder, settings, clock) as store:
-            kit = Kit(home, settings, store, clock, screen)
-            name = screen.words("emergency.nobody", time=local_text(clock.now_ms()))
-            patient, _ = register_patient(store, clock, name=name, number=None, sex=sex)
-            encounter = begin_encounter(store, clock, settings.kit_id, patient, reason=note, chest_pain=chest_pain)
-            yield kit, Visit(encounter, patient)
-    finally:
-        _seal(home, folder, settings, clock, screen)
+    folder = _new_folder(home)
+    with only_measurement(folder):  # while this process lives, nobody else seals it
+        try:
+            with _store(folder, settings, clock) as store:
+                kit = Kit(home, settings, store, clock, screen)
+                name = screen.words("emergency.nobody", time=local_text(clock.now_ms()))
+                patient, _ = register_patient(store, clock, name=name, number=None, sex=sex)
+                encounter = begin_encounter(store, clock, settings.kit_id, patient, reason=note, chest_pain=chest_pain)
+                yield kit, Visit(encounter, patient)
+        finally:
+            _seal(home, folder, settings, clock, screen)
 
 
-def seal_left_over(home: Path, clock: Clock, screen: Screen) -> None:
-    """Seal what a killed emergency recording left. Only inside ``capture.only_measurement``: none is going on."""
+def seal_what_a_kill_left(home: Path, clock: Clock, screen: Screen) -> None:
+    """At a start: seal what killed emergency recordings left; one that is going on is left alone."""
     from zhenbao.agent.recovery import close_orphans
 
-    settings = load_settings(home)
-    for folder in sorted(_folder(home).glob("*")):
-        if not (folder / _KEY).exists():
-            shutil.rmtree(folder)
-            continue
-        with _store(folder, settings, clock) as store:
-            close_orphans(Kit(home, settings, store, clock, screen))
-        _seal(home, folder, settings, clock, screen)
+    for folder in _left(home):
+        try:
+            with only_measurement(folder):
+                settings = load_settings(home)
+                with _store(folder, settings, clock) as store:
+                    close_orphans(Kit(home, settings, store, clock, screen))
+                _seal(home, folder, settings, clock, screen)
+        except ZhenbaoError as error:
+            # The next start tries again; whatever else there is to do must not wait for it.
+            if error.code != "measuring":
+                screen.trouble(error)
 
 
 def left_over(home: Path) -> bool:
-    """Whether a recording lies in memory that was not sealed."""
-    return any(_folder(home).glob("*"))
+    """Whether a recording lies in memory that is not sealed."""
+    return bool(_left(home))
+
+
+def _left(home: Path) -> list[Path]:
+    try:
+        return sorted(place for place in _folder(home).glob("*") if not place.name.startswith("."))
+    except StorageError:
+        return []  # no folder in memory, nothing in it
+
+
+def _new_folder(home: Path) -> Path:
+    """In memory, with a key of its own; it appears whole."""
+    draft = _folder(home) / f".{secrets.token_hex(8)}"
+    draft.mkdir(parents=True, mode=0o700)
+    (draft / _KEY).write_bytes(secrets.token_bytes(32))
+    return draft.rename(draft.with_name(draft.name[1:]))
 
 
 def _seal(home: Path, folder: Path, settings: KitSettings, clock: Clock, screen: Screen) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from zhenbao.agent.store import cipher
 from zhenbao.agent.store.database import FILE as STORE
 from zhenbao.agent.store.faults import storage_error
+from zhenbao.agent.store.space import NAME as BALLAST
 from zhenbao.agent.vault import tpm, tries
 from zhenbao.agent.vault.file import Cost, RecoverySlot, Vault, exists, load, save
 from zhenbao.agent.vault.rules import check_pin
@@ -90,7 +92,7 @@ def reset_pin(home: Path, key: bytes, new: str) -> None:
     check_pin(new, tpm=with_tpm)
     slot = seal_pin(key, new, vault.id, usual_cost(), with_tpm=with_tpm)
     _save(home, msgspec.structs.replace(vault, pin=slot))
-    tries.right(home)
+    _on_disk(home, lambda: tries.right(home))
 
 
 def set_recovery(home: Path, key: bytes, hub_key: bytes) -> None:
@@ -100,12 +102,9 @@ def set_recovery(home: Path, key: bytes, hub_key: bytes) -> None:
 
 
 def _opened(home: Path, vault: Vault, pin: str, clock: Clock) -> bytes:
-    try:
-        tries.begin_try(home, clock)
-        key = open_pin(vault.pin, pin, vault.id)
-        tries.right(home)
-    except OSError as error:
-        raise storage_error(error, home) from error
+    _on_disk(home, lambda: tries.begin_try(home, clock))
+    key = open_pin(vault.pin, pin, vault.id)
+    _on_disk(home, lambda: tries.right(home))
     return key
 
 
@@ -116,7 +115,18 @@ def _recovery(key: bytes, hub_key: bytes | None, kit_id: str, vault_id: str) -> 
 
 
 def _save(home: Path, vault: Vault) -> None:
+    _on_disk(home, lambda: save(home, vault))
+
+
+def _on_disk(home: Path, work: Callable[[], None]) -> None:
+    """Do what writes; a full disk gives up the kit's reserve for it, or nothing critical could be kept any more."""
     try:
-        save(home, vault)
+        try:
+            work()
+        except OSError as error:
+            if storage_error(error, home).code != "store-full":
+                raise
+            (home / BALLAST).unlink(missing_ok=True)
+            work()
     except OSError as error:
         raise storage_error(error, home) from error
