@@ -206,6 +206,7 @@ def test_a_killed_emergency_recording_is_sealed_by_the_next(tmp_path: Path) -> N
         for line in process.stdout or ():
             if '"ecg-rhythm"' in line:
                 break
+        os.kill(process.pid, signal.SIGSTOP)
         # A second one beside it is refused, and takes nothing of the first.
         second = kit("emergency", "ecg")
         assert second.code != 0
