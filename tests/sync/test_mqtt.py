@@ -10,9 +10,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from bedside import give_pin
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from store_key import KEY
 
 from zhenbao.agent.service import run_service
 from zhenbao.agent.store import KitStore
@@ -183,6 +183,7 @@ def test_the_kits_service_sends_takes_in_and_tells(
     broker: EmbeddedBroker, link: Any, tmp_path: Any, hub: Any, ward: Any, wait_for: Wait
 ) -> None:
     clock, stop = SystemClock(), threading.Event()
+    give_pin(tmp_path / "kit", "kit-1")
     arrived: list[Report] = []
     hub_engine = Engine(hub, link("hub", is_hub=True), clock)
     options = {"host": "127.0.0.1", "port": broker.port, "clock": clock, "stop": stop, "on_report": arrived.append}
@@ -194,7 +195,7 @@ def test_the_kits_service_sends_takes_in_and_tells(
         thread.start()
     try:
         # The doctor's short command: another opening of the same store.
-        with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, key=KEY) as store:
+        with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock) as store:
             ward.admit(store)
             reading = ward.reading()
             store.save_observation(reading)
