@@ -12,9 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from zhenbao.agent.settings import KitSettings, save_settings
+from zhenbao.agent.vault.file import Cost
+from zhenbao.agent.vault.unlocked import hold
+from zhenbao.agent.vault.vault import create
 from zhenbao.firmware_sim.bench import Bench
 
 RESIDENT = "999999195602290019"
+PASSPHRASE = "5273 8041 9962 1408"
+CHEAP = Cost(memory_kib=1024, iterations=1, lanes=1)
+"""Of a try of the passphrase: what is tested here is not its cost."""
 Event = dict[str, Any]
 
 
@@ -58,11 +64,17 @@ class KitCommand:
         )
 
 
+def give_pin(home: Path, kit_id: str = "kit-test") -> None:
+    """What the doctor does once: a passphrase is set, and the kit is unlocked."""
+    hold(home, create(home, kit_id, PASSPHRASE, cost=CHEAP))
+
+
 def set_up(home: Path, bench: Bench | None, *, hub_port: int = 1) -> KitCommand:
     """A kit with its settings, its meters paired, one patient and an open visit."""
     bluetooth = bench.hci if bench else ""
     front_end = bench.serial_port if bench else "/dev/null-front-end"
     save_settings(home, KitSettings("kit-test", "测试村", "127.0.0.1", hub_port, bluetooth, front_end))
+    give_pin(home)
     kit = KitCommand(home)
     patient = kit("patient", "add", "--name", "演示患者甲", "--number", RESIDENT, "--height", "168")
     assert patient.code == 0, patient.said

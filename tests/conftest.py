@@ -1,11 +1,28 @@
 """What every test may use."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def memory_folder() -> Iterator[None]:
+    """Keys of unlocked kits lie in a folder of this run alone, in memory like a tablet's, and go with it."""
+    folder = tempfile.mkdtemp(prefix="zhenbao-tests-", dir="/dev/shm")
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = folder
+    yield
+    if before is None:
+        del os.environ["XDG_RUNTIME_DIR"]
+    else:
+        os.environ["XDG_RUNTIME_DIR"] = before
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

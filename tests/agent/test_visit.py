@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from store_key import KEY
 
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.visit import begin_encounter, find_patient, known_context, open_visit, register_patient
@@ -34,7 +35,7 @@ CLOCK = StillClock()
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[KitStore]:
-    with KitStore.open(tmp_path, kit_id="kit-1", clock=CLOCK) as opened:
+    with KitStore.open(tmp_path, kit_id="kit-1", clock=CLOCK, key=KEY) as opened:
         yield opened
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from bedside import Event, pair, set_up
+from store_key import raw
 
 from zhenbao.firmware_sim.bench import Bench
 from zhenbao.firmware_sim.cuff import BloodPressureMeter, Reading
@@ -35,7 +34,7 @@ def set_aside(home: Path) -> list[tuple[str, str]]:
     """Kind and reason of what was kept out of the record."""
     found = []
     for file in home.rglob("kit.sqlite3"):
-        with closing(sqlite3.connect(file)) as database:
+        with raw(file.parent, None) as database:
             if database.execute("select 1 from sqlite_master where name = 'set_aside'").fetchone():
                 found += database.execute("select code, reason from set_aside").fetchall()
     return found

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from bedside import RESIDENT, Ended, Event, KitCommand, pair, set_up
+from store_key import raw
 
 from zhenbao.agent.settings import load_settings, save_settings
 from zhenbao.agent.store import KitStore
@@ -48,9 +49,7 @@ def kept(home: Path) -> KitStore:
 
 def aside(home: Path) -> list[str]:
     """Why results were set aside."""
-    import sqlite3
-
-    with sqlite3.connect(home / "kit.sqlite3") as connection:
+    with raw(home, None) as connection:
         return [reason for (reason,) in connection.execute("select reason from set_aside where code = 'spo2'")]
 
 

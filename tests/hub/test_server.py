@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from store_key import KEY
 
 from zhenbao.hub.broker import EmbeddedBroker
 from zhenbao.hub.server import Hub
@@ -126,7 +127,9 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 def kit_store(tmp_path: Path) -> Iterator[KitStore]:
     from zhenbao.agent.store import KitStore
 
-    with KitStore.open(tmp_path / "kit", kit_id="kit-001", clock=SystemClock(), ballast_bytes=1 << 20) as store:
+    with KitStore.open(
+        tmp_path / "kit", kit_id="kit-001", clock=SystemClock(), key=KEY, ballast_bytes=1 << 20
+    ) as store:
         yield store
 
 
@@ -161,7 +164,9 @@ def test_a_reading_goes_up_and_its_report_comes_down_through_a_broker_that_is_re
     stop = threading.Event()
 
     def serve() -> None:
-        with KitStore.open(tmp_path / "kit", kit_id="kit-001", clock=SystemClock(), ballast_bytes=1 << 20) as own:
+        with KitStore.open(
+            tmp_path / "kit", kit_id="kit-001", clock=SystemClock(), key=KEY, ballast_bytes=1 << 20
+        ) as own:
             Engine(own, MqttLink("127.0.0.1", hub.mqtt_port, "kit-001"), SystemClock()).run(stop)
 
     thread = threading.Thread(target=serve)

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from store_key import KEY
 
 from zhenbao.agent.store import KitStore
 from zhenbao.model.errors import LinkDown, Rejected
@@ -243,7 +244,7 @@ def ward() -> Ward:
 
 @pytest.fixture
 def kit(tmp_path: Path, clock: HandClock) -> Iterator[KitStore]:
-    with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as store:
+    with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, key=KEY, ballast_bytes=1 << 20) as store:
         yield store
 
 

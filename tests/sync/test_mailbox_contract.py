@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from store_key import KEY
 
 from zhenbao.agent.store import KitStore
 from zhenbao.model.identity import Sex
@@ -57,7 +58,7 @@ def _report(n: int) -> Report:
 
 def _kit(place: Path, clock: Any) -> Side:
     def opened() -> KitStore:
-        return KitStore.open(place / "kit", kit_id="kit-1", clock=clock, ballast_bytes=1 << 20)
+        return KitStore.open(place / "kit", kit_id="kit-1", clock=clock, key=KEY, ballast_bytes=1 << 20)
 
     store = opened()
     return Side(

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from bedside import give_pin
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -182,6 +183,7 @@ def test_the_kits_service_sends_takes_in_and_tells(
     broker: EmbeddedBroker, link: Any, tmp_path: Any, hub: Any, ward: Any, wait_for: Wait
 ) -> None:
     clock, stop = SystemClock(), threading.Event()
+    give_pin(tmp_path / "kit", "kit-1")
     arrived: list[Report] = []
     hub_engine = Engine(hub, link("hub", is_hub=True), clock)
     options = {"host": "127.0.0.1", "port": broker.port, "clock": clock, "stop": stop, "on_report": arrived.append}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bedside import give_pin
 
 from zhenbao.agent.settings import KitSettings, save_settings
 from zhenbao.firmware_sim.front_end import FrontEnd
@@ -42,6 +43,7 @@ def test_strokes_through_the_front_end_pass_and_are_logged(tmp_path: Path, air: 
     strokes = SyringeStrokes(gain=1.01, temperature_c=air.temperature_c)
     with FrontEnd(blows=[strokes], speed=25, air=air) as board:
         save_settings(tmp_path, replace(SETTINGS, front_end_port=board.port))
+        give_pin(tmp_path)
         done = tech(tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("3.030 L  +1.0 %") == 6
@@ -55,6 +57,7 @@ def test_strokes_through_the_front_end_pass_and_are_logged(tmp_path: Path, air: 
 def test_a_sensor_that_reads_wrong_fails_and_the_next_measurement_says_so(tmp_path: Path) -> None:
     with FrontEnd(blows=[SyringeStrokes(gain=0.95)], speed=25) as board:
         save_settings(tmp_path, replace(SETTINGS, front_end_port=board.port))
+        give_pin(tmp_path)
         done = tech(tmp_path, before=("--json",))
         assert done.returncode == 1, done.stderr
         events = [json.loads(line) for line in done.stdout.splitlines()]
@@ -65,6 +68,7 @@ def test_a_sensor_that_reads_wrong_fails_and_the_next_measurement_says_so(tmp_pa
 
 def test_an_old_recording_of_strokes_is_logged_at_its_own_day(tmp_path: Path) -> None:
     save_settings(tmp_path, SETTINGS)
+    give_pin(tmp_path)
     file = table(tmp_path / "strokes.csv", SyringeStrokes())
     done = tech(tmp_path, "--file", str(file), "--sensor", "S-17", "--taken", "2026-01-02 08:30")
     assert done.returncode == 0, done.stderr
@@ -76,6 +80,7 @@ def test_an_old_recording_of_strokes_is_logged_at_its_own_day(tmp_path: Path) ->
 
 def test_a_front_end_that_is_lost_leaves_nothing_in_the_log(tmp_path: Path) -> None:
     save_settings(tmp_path, replace(SETTINGS, front_end_port=str(tmp_path / "nothing")))
+    give_pin(tmp_path)
     done = tech(tmp_path)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "还没有校验记录" in tech(tmp_path, "--list").stdout
@@ -94,6 +99,7 @@ def test_a_front_end_that_is_lost_leaves_nothing_in_the_log(tmp_path: Path) -> N
 )
 def test_mistakes_are_named_and_nothing_is_logged(tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:
     save_settings(tmp_path, SETTINGS)
+    give_pin(tmp_path)
     done = tech(tmp_path, *arguments)
     assert done.returncode == 2 and code in done.stderr
     assert "还没有校验记录" in tech(tmp_path, "--list").stdout

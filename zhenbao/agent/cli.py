@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zhenbao.agent import files_cli
+from zhenbao.agent.emergency.cli import add_commands as add_emergency_commands
+from zhenbao.agent.vault.cli import add_commands as add_vault_commands
 from zhenbao.agent.vitals_cli import Confirm, GlucoseUnit, Pulse, Sure, Typed, TypedSeveral, add_commands
 from zhenbao.model.errors import InputError
 from zhenbao.model.time import SystemClock, age_years, local_text
@@ -342,6 +344,22 @@ add_commands(measure_app, _measuring)
 files_cli.add_commands(app, measure_app, _kit, _measuring)
 
 
+# The vault
+
+
+def _place(context: typer.Context) -> tuple[Path, Screen]:
+    """The kit's folder and screen, without opening its store."""
+    from zhenbao.agent.screen import Screen
+    from zhenbao.agent.settings import kit_home
+
+    chosen: Chosen = context.obj
+    return kit_home(chosen.home), Screen(_words, json_lines=chosen.json_lines)
+
+
+add_vault_commands(app, _place)
+add_emergency_commands(app, _place)
+
+
 # Queue, inbox, sync
 
 
@@ -454,6 +472,7 @@ def service(context: typer.Context) -> None:
     import signal
     import threading
 
+    from zhenbao.agent.emergency.record import seal_what_a_kill_left
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
@@ -466,6 +485,7 @@ def service(context: typer.Context) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    seal_what_a_kill_left(home, SystemClock(), screen)
     screen.say("agent.service_started")
     screen.event("service-started")
 
@@ -479,6 +499,10 @@ def service(context: typer.Context) -> None:
         if event.name in ("up", "down"):
             screen.say("agent.service_online" if event.name == "up" else "agent.service_offline")
         screen.event("road", name=event.name, kind=event.kind, subject_id=event.subject_id, reason=event.reason)
+
+    def unlocked() -> None:
+        screen.say("agent.service_started")
+        screen.event("service-unlocked")
 
     clock = SystemClock()
     with watching(settings, home, clock) as watch:
@@ -498,6 +522,7 @@ def service(context: typer.Context) -> None:
             on_report=report_arrived,
             on_event=turned,
             on_store=screen.trouble,
+            on_unlocked=unlocked,
             may_go=gate(watch, clock) if watch is not None else None,
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from zhenbao.agent.screen import Screen
 from zhenbao.agent.settings import KitSettings, load_settings
 from zhenbao.agent.store import KitStore
+from zhenbao.agent.vault.ask import unlock_at_terminal
 from zhenbao.model.time import Clock
 
 BONDS = "bonds.json"
@@ -29,8 +30,12 @@ class Kit:
 
 @contextmanager
 def open_kit(home: Path, clock: Clock, screen: Screen) -> Iterator[Kit]:
-    """Open the kit in ``home``; says what the store has to say (a damaged database set aside, little space left)."""
+    """Open the kit in ``home``; asks for the PIN where it is locked and somebody sits at the terminal.
+
+    Says what the store has to say (a damaged database set aside, little space left).
+    """
     settings = load_settings(home)
+    unlock_at_terminal(home, settings, clock, screen)
     store = KitStore.open(home, kit_id=settings.kit_id, clock=clock)
     try:
         for notice in store.notices:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.tidying import tidying
+from zhenbao.agent.vault.unlocked import is_unlocked, unlocked_key
 from zhenbao.model.errors import StorageError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
@@ -19,6 +21,8 @@ from zhenbao.sync.uplink.gate import Gated
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY_S = 5.0
+_LOCK_POLL_S = 0.5
+_LOCKED = ("vault-locked", "vault-missing")
 
 
 def run_service(
@@ -32,24 +36,42 @@ def run_service(
     on_report: Callable[[Report], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
     on_store: Callable[[StorageError], None] | None = None,
+    on_unlocked: Callable[[], None] | None = None,
     may_go: Callable[[Envelope], bool] | None = None,
 ) -> None:
     """Run until ``stop`` is set. The caller's hooks run on this thread.
+
+    While the kit is locked nothing is opened and nothing sent; it goes on as soon as somebody unlocks it.
 
     Args:
         store_dir: the kit's folder.
         host: the hub's broker.
         on_report: a report arrived and is kept.
         on_event: anything else that happened on the road; see ``sync.engine.Event``.
-        on_store: the store has something to say (its ``notices``), or was found damaged and is opened again.
+        on_store: the store has something to say (its ``notices``), is locked, or was found damaged and is opened again.
+        on_unlocked: the store was locked and is open now.
         may_go: whether an item may go over the road there is now; None: all may.
 
     Raises:
         StorageError: the store cannot be opened at all.
         InputError: ``kit-id`` or ``link-address``.
     """
+    locked = False
     while not stop.is_set():
-        with KitStore.open(store_dir, kit_id=kit_id, clock=clock) as store:
+        try:
+            key = unlocked_key(store_dir, counts_as_use=False)
+        except StorageError as error:
+            if error.code not in _LOCKED:
+                raise
+            if not locked:
+                _tell(on_store, error)
+            locked = True
+            stop.wait(_LOCK_POLL_S)
+            continue
+        if locked and on_unlocked is not None:
+            on_unlocked()
+        locked = False
+        with KitStore.open(store_dir, kit_id=kit_id, clock=clock, key=key) as store, _halt(store_dir, stop) as halt:
             for notice in store.notices:
                 _tell(on_store, notice)
             mailbox = Gated(store, may_go) if may_go is not None else store
@@ -57,13 +79,32 @@ def run_service(
                 mailbox, MqttLink(host, port, kit_id), clock, on_event=_announcer(store, on_report, on_event)
             )
             try:
-                with tidying(store, stop):
-                    engine.run(stop)
+                with tidying(store, halt):
+                    engine.run(halt)
             except StorageError as error:
                 # Damaged under our hands: opening it anew puts it aside, whole, and goes on with a new one.
                 _log.error("the store is opened again: %s", error.code)
                 _tell(on_store, error)
                 stop.wait(_STORE_RETRY_S)
+
+
+@contextmanager
+def _halt(store_dir: Path, stop: threading.Event) -> Iterator[threading.Event]:
+    """Set once ``stop`` is, or once the kit is locked: then the key in this process must go as well."""
+    halt, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        while not (over.is_set() or stop.is_set()) and is_unlocked(store_dir):
+            stop.wait(_LOCK_POLL_S)
+        halt.set()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield halt
+    finally:
+        over.set()
+        watcher.join()
 
 
 def send_waiting(store: KitStore, host: str, port: int, clock: Clock, *, timeout_s: float) -> None:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from zhenbao.model.errors import InputError
 from zhenbao.model.spirometry import EQUATIONS, FLOW_EQUATIONS, GLI2012_GROUPS
+from zhenbao.sync.recovery import public_from
 
 FILE = "kit.toml"
 _LOWEST_M, _HIGHEST_M = -200, 4500
 """From the Turpan basin to the top of the highest band that has a reference (rule OX08)."""
 SERIAL_GLUCOSE_METERS = ("onetouch", "contour")
+_LONGEST_LOCK_MIN = 24 * 60
 _KIT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -43,6 +45,10 @@ class KitSettings:
     glucose_meter: str = ""
     """Empty: by Bluetooth. Otherwise what hangs on ``glucose_port``: ``onetouch`` or ``contour``."""
     glucose_port: str = ""
+    recovery_key: str = ""
+    """The hub's public recovery key; empty: a forgotten PIN cannot be helped."""
+    lock_after_min: int = 0
+    """Minutes without a command after which the kit locks itself, and sends nothing until unlocked; 0: never."""
     emergency_phone: str = "120"
     hub_phone: str = ""
     chest_pain_phone: str = ""
@@ -84,8 +90,8 @@ def load_settings(home: Path) -> KitSettings:
 
     Raises:
         InputError: ``settings-missing``, ``settings-syntax``, ``settings-key`` (with the nearest valid key),
-            ``settings-type``, ``settings-kit-id``, ``choice`` (ECG device), or as :func:`check_spirometry`
-            and :func:`check_glucose`.
+            ``settings-type``, ``settings-kit-id``, ``choice`` (ECG device), ``lock-after``, ``recovery-key``, or as
+            :func:`check_spirometry` and :func:`check_glucose`.
     """
     path = home / FILE
     try:
@@ -102,6 +108,8 @@ def load_settings(home: Path) -> KitSettings:
             raise InputError("settings-type", key=key, expected=getattr(known[key], "__name__", known[key]))
     check_kit_id(table.get("kit_id", ""))
     check_altitude(table.get("altitude_m"))
+    check_lock_after(table.get("lock_after_min", 0))
+    checked_recovery_key(table.get("recovery_key", ""))
     check_ecg_device(table.get("ecg_device", ""))
     check_spirometry(
         table.get("spirometry_equation", ""), table.get("spirometry_group", ""), table.get("spirometry_flows", "")
@@ -136,6 +144,28 @@ def check_altitude(altitude_m: int | None) -> None:
     """
     if altitude_m is not None and not _LOWEST_M <= altitude_m <= _HIGHEST_M:
         raise InputError("altitude-range", altitude=altitude_m, lowest=_LOWEST_M, highest=_HIGHEST_M)
+
+
+def check_lock_after(minutes: int) -> int:
+    """The minutes as given, if they are a time after which a kit may lock itself.
+
+    Raises:
+        InputError: ``lock-after``.
+    """
+    if not 0 <= minutes <= _LONGEST_LOCK_MIN:
+        raise InputError("lock-after", minutes=minutes, longest=_LONGEST_LOCK_MIN)
+    return minutes
+
+
+def checked_recovery_key(text: str) -> str:
+    """The hub's public recovery key as given, if it is one; empty is none.
+
+    Raises:
+        InputError: ``recovery-key``.
+    """
+    if text:
+        public_from(text)
+    return text
 
 
 def check_ecg_device(device: str) -> str:

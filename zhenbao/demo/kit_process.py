@@ -48,18 +48,24 @@ class KitProcesses:
         self._service: subprocess.Popen[str] | None = None
         self.service_events: list[Event] = []
 
-    def run(self, *arguments: str, on_event: Callable[[Event], None] | None = None) -> list[Event]:
+    def run(
+        self, *arguments: str, on_event: Callable[[Event], None] | None = None, typed: str | None = None
+    ) -> list[Event]:
         """Run a command to its end and return its events.
 
         Args:
             on_event: called for each event as it comes; may raise ``Killed`` to end the process with SIGKILL.
+            typed: what the command reads from its standard input.
 
         Raises:
             KitFailed: it ended with another code than 0.
             Killed: ``on_event`` wanted it dead; it is.
         """
-        process = self._start(*arguments)
+        process = self._start(*arguments, stdin=subprocess.DEVNULL if typed is None else subprocess.PIPE)
         events: list[Event] = []
+        if process.stdin is not None:
+            process.stdin.write(typed or "")
+            process.stdin.close()
         assert process.stdout is not None and process.stderr is not None
         try:
             for line in process.stdout:
@@ -102,12 +108,12 @@ class KitProcesses:
             self._service.send_signal(signal.SIGTERM)
             self._service.wait(timeout=15)
 
-    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+    def _start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         return subprocess.Popen(  # noqa: S603 - our own command
             [*self._command, "--json", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             text=True,
             cwd=self._folder,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},

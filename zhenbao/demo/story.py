@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from zhenbao import rules
+from zhenbao.agent.vault.file import exists as vault_exists
+from zhenbao.agent.vault.unlocked import forget
 from zhenbao.demo.devices import BLOOD_MMOL_L, cuff_readings, ecg_source, reading, table
 from zhenbao.demo.kit_process import Event, Killed, KitProcesses
 from zhenbao.demo.specialist import Specialist
@@ -32,6 +34,8 @@ RESIDENT = "999999195602290019"
 """Synthetic: the area code 999999 is assigned to nobody."""
 SECOND_RESIDENT = "999999196001010020"
 MISTYPED = "999999195602290018"
+PASSPHRASE = "5273 8041 9962 1408"  # noqa: S105 - of a kit that lives as long as the demo
+"""Of the demo's kit, long enough for a tablet without a TPM."""
 WAIT_FACTOR = 120.0
 RECORDING_SPEED = 15.0
 UPLINK_BYTES_PER_S = 250_000
@@ -105,6 +109,8 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self.kit.stop_service()
+        if vault_exists(self.home):
+            forget(self.home)
         self.bench.__exit__(None, None, None)
         self.uplink.stop()
         self.hub.stop()
@@ -155,6 +161,7 @@ def prepare(stage: Stage) -> None:
         *("--spirometry-equation", "jian2017", "--spirometry-flows", "eccs1993"),
         *("--bluetooth", stage.bench.hci, "--front-end", stage.bench.serial_port),
     )
+    stage.kit.run("pin", "set", "--stdin", typed=f"{PASSPHRASE}\n")
     stage.bench.pairing_mode(True)
     stage.kit.run("tech", "pair", "bp")
     stage.kit.run("tech", "pair", "glucose")

@@ -14,6 +14,7 @@ from zhenbao.hub import accounts_cli
 from zhenbao.hub.options import HERE as _HERE
 from zhenbao.hub.options import Database, Directory
 from zhenbao.hub.options import open_store as _store
+from zhenbao.hub.recovery_cli import add_commands as add_recovery_commands
 from zhenbao.words import Words
 
 _words = Words(os.environ.get("ZHENBAO_LANG", ""))
@@ -265,6 +266,9 @@ def restore(
     if done.set_aside:
         typer.echo(_words("hub.cli.restored_aside", name=done.set_aside))
     typer.echo(_words("hub.cli.restored_check"))
+
+
+add_recovery_commands(app, _store)
 
 
 def _json(value: object) -> None:

@@ -227,6 +227,8 @@ def setup(
     spirometry_group: Annotated[
         str, typer.Option("--spirometry-group", help=_words("tech.help.spirometry_group"))
     ] = "",
+    recovery_key: Annotated[str, typer.Option("--recovery-key", help=_words("tech.help.recovery_key"))] = "",
+    lock_after: Annotated[int, typer.Option("--lock-after", help=_words("tech.help.lock_after"))] = 0,
     ecg_device: Annotated[str, typer.Option("--ecg-device", help=_words("tech.help.ecg_device"))] = "",
     healthypi: Annotated[str, typer.Option("--healthypi", help=_words("tech.help.healthypi"))] = "",
     healthypi_rate: Annotated[
@@ -245,12 +247,15 @@ def setup(
         check_altitude,
         check_ecg_device,
         check_kit_id,
+        check_lock_after,
         check_spirometry,
+        checked_recovery_key,
         kit_home,
         load_settings,
         save_settings,
     )
     from zhenbao.agent.uplink import asker
+    from zhenbao.agent.vault.file import exists as vault_exists
 
     host, colon, port = hub.rpartition(":")
     if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
@@ -272,6 +277,8 @@ def setup(
         spirometry_equation=spirometry_equation,
         spirometry_group=spirometry_group,
         spirometry_flows=spirometry_flows,
+        recovery_key=checked_recovery_key(recovery_key),
+        lock_after_min=check_lock_after(lock_after),
         ecg_device=check_ecg_device(ecg_device),
         healthypi_port=healthypi,
         healthypi_rate_hz=healthypi_rate,
@@ -296,10 +303,33 @@ def setup(
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
     if altitude is None:
         typer.echo(_words("tech.altitude_not_given"))
+    if not recovery_key:
+        typer.echo(_words("tech.recovery_key_not_given"))
+    if not vault_exists(home):
+        typer.echo(_words("tech.pin_not_set"))
     if not spirometry_equation:
         typer.echo(_words("tech.equation_not_chosen"))
     elif spirometry_equation == "gli2012" and not spirometry_group:
         typer.echo(_words("tech.group_not_chosen"))
+
+
+@app.command("emergency", help=_words("tech.help.emergency"))
+def emergency(
+    context: typer.Context,
+    hub_key: Annotated[str, typer.Option("--hub-key", help=_words("tech.help.emergency_hub_key"))],
+    credential_stdin: Annotated[bool, typer.Option("--credential-stdin", help=_words("tech.help.credential"))] = False,
+) -> None:
+    import sys
+
+    from zhenbao.agent.emergency.keys import make_keys
+    from zhenbao.agent.settings import kit_home, load_settings
+    from zhenbao.sync.recovery import public_from, public_text
+
+    home = kit_home(_home(context))
+    settings = load_settings(home)
+    credential = sys.stdin.readline().rstrip("\r\n") if credential_stdin else ""
+    public = make_keys(home, settings.kit_id, public_from(hub_key), credential)
+    typer.echo(_words("tech.emergency_set", kit_id=settings.kit_id, key=public_text(public)))
 
 
 @app.command("syringe", help=_words("tech.help.syringe"))

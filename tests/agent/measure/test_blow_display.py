@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from store_key import KEY
 
 from zhenbao.agent.kit import Kit
 from zhenbao.agent.measure.blow_display import LiveBlow
@@ -38,7 +39,7 @@ def played(tmp_path: Path, out: io.StringIO, *, age: float = 50.0, json_lines: b
     flow = MODEL.flow_l_s(FS_HZ)
     raw = np.round(flow / LSB).astype("<i2")
     clock = SystemClock()
-    with KitStore.open(tmp_path, kit_id="kit-test", clock=clock) as store:
+    with KitStore.open(tmp_path, kit_id="kit-test", clock=clock, key=KEY) as store:
         kit = Kit(tmp_path, KitSettings("kit-test"), store, clock, screen)
         live = LiveBlow(kit, lambda _: 1.0, age_years=age, predicted_fvc_l=4.0)
         live.hear(StreamHead(Stream.FLOW, FS_HZ, 1, LSB, None, None, btps=True))
@@ -109,7 +110,7 @@ def test_the_curve_stays_and_nothing_stays_where_nobody_blew(tmp_path: Path) -> 
 )
 def test_silence_and_lost_samples_raise_nothing(tmp_path: Path, samples: bytes, said: str) -> None:
     out = io.StringIO()
-    with KitStore.open(tmp_path, kit_id="kit-test", clock=SystemClock()) as store:
+    with KitStore.open(tmp_path, kit_id="kit-test", clock=SystemClock(), key=KEY) as store:
         kit = Kit(tmp_path, KitSettings("kit-test"), store, SystemClock(), Screen(Words("en"), out=out))
         live = LiveBlow(kit, lambda _: 1.0, age_years=None, predicted_fvc_l=None)
         live.hear(FlowSamples(0, samples))

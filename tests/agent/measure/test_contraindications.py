@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from store_key import KEY
 
 from zhenbao.agent.kit import Kit
 from zhenbao.agent.measure.contraindications import ask_contraindications
@@ -38,7 +39,7 @@ def asked(
         return typed
 
     monkeypatch.setattr("builtins.input", type_it)
-    with KitStore.open(home, kit_id="kit-test", clock=clock) as store:
+    with KitStore.open(home, kit_id="kit-test", clock=clock, key=KEY) as store:
         kit = Kit(home, KitSettings("kit-test"), store, clock, Screen(Words("zh_CN"), out=out))
         patient, _ = register_patient(store, clock, name="演示患者甲", number="999999195602290019")
         encounter = begin_encounter(store, clock, "kit-test", patient, reason="", chest_pain="no")

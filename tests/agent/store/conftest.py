@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from store_key import KEY
 
 from zhenbao.agent.store import KitStore
 from zhenbao.model.identity import Sex
@@ -87,5 +88,5 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(home: Path, clock: HandClock) -> Iterator[KitStore]:
-    with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as opened:
+    with KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY, ballast_bytes=1 << 20) as opened:
         yield opened

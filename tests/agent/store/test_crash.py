@@ -6,7 +6,6 @@ import os
 import random
 import select
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -15,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from store_key import KEY, raw
 
 from zhenbao.agent.store import KitStore
 from zhenbao.model.report import DeliveryState
@@ -28,6 +28,8 @@ WRITER = textwrap.dedent("""
     import sys
     from pathlib import Path
     from uuid import UUID, uuid4
+    sys.path.insert(0, "tests")
+    from store_key import KEY
     from zhenbao.agent.store import KitStore
     from zhenbao.model.observation import Device, Observation
     from zhenbao.model.quantity import Quantity
@@ -36,7 +38,7 @@ WRITER = textwrap.dedent("""
     from zhenbao.sync.envelope import Lane
 
     home, patient, encounter = Path(sys.argv[1]), UUID(sys.argv[2]), UUID(sys.argv[3])
-    store = KitStore.open(home, kit_id="kit-1", clock=SystemClock(), ballast_bytes=1 << 20)
+    store = KitStore.open(home, kit_id="kit-1", clock=SystemClock(), key=KEY, ballast_bytes=1 << 20)
     say = lambda *words: print(*words, flush=True)
     say("ready")
     for n in range(100_000):
@@ -86,7 +88,7 @@ def _kill_after(process: subprocess.Popen[str], lines: int) -> list[list[str]]:
 @pytest.mark.slow
 def test_fifteen_kills_lose_nothing_that_was_acknowledged(home: Path, ward: Any, writer: Any) -> None:
     clock = SystemClock()
-    with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as store:
+    with KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY, ballast_bytes=1 << 20) as store:
         ward.admit(store)
     rng = random.Random(20261122)
     acknowledged: list[tuple[UUID, UUID]] = []
@@ -95,11 +97,11 @@ def test_fifteen_kills_lose_nothing_that_was_acknowledged(home: Path, ward: Any,
         saved = [(UUID(words[1]), UUID(words[2])) for words in said if words[0] == "saved"]
         acknowledged += saved
         parts = {UUID(words[1]): int(words[2]) + 1 for words in said if words[0] == "part"}
-        with sqlite3.connect(home / "kit.sqlite3") as raw:
-            assert raw.execute("pragma integrity_check").fetchall() == [("ok",)]
-            assert raw.execute("pragma foreign_key_check").fetchall() == []
-        raw.close()
-        with KitStore.open(home, kit_id="kit-1", clock=clock) as store:
+        with raw(home) as file:
+            assert file.execute("pragma cipher_integrity_check").fetchall() == []
+            assert file.execute("pragma integrity_check").fetchall() == [("ok",)]
+            assert file.execute("pragma foreign_key_check").fetchall() == []
+        with KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY) as store:
             assert store.notices == ()
             left = {capture.id: capture.n_parts for capture in store.open_captures()}
             ended = len([id_ for id_ in parts if id_ not in left])
@@ -109,7 +111,7 @@ def test_fifteen_kills_lose_nothing_that_was_acknowledged(home: Path, ward: Any,
             for id_ in left:
                 store.drop_capture(id_)
     assert len(acknowledged) > KILLS
-    with KitStore.open(home, kit_id="kit-1", clock=clock) as store:
+    with KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY) as store:
         queued = {item.subject_id for item in store.due(1 << 60, 100_000)}
         kept = {o.id for o in store.observations()}
         for observation_id, recording_id in acknowledged:
@@ -145,6 +147,8 @@ SUICIDE = textwrap.dedent("""
     import os, signal, sys
     from pathlib import Path
     from uuid import UUID
+    sys.path.insert(0, "tests")
+    from store_key import KEY
     from zhenbao.agent.store import KitStore
     from zhenbao.model.observation import Device, Observation
     from zhenbao.model.recording import Recording
@@ -153,7 +157,7 @@ SUICIDE = textwrap.dedent("""
 
     home, patient, encounter, capture, reading = Path(sys.argv[1]), *map(UUID, sys.argv[2:6])
     left = int(sys.argv[6])
-    store = KitStore.open(home, kit_id="kit-1", clock=SystemClock(), ballast_bytes=1 << 20)
+    store = KitStore.open(home, kit_id="kit-1", clock=SystemClock(), key=KEY, ballast_bytes=1 << 20)
 
     def count(statement):
         global left
@@ -171,7 +175,7 @@ SUICIDE = textwrap.dedent("""
 
 @pytest.mark.slow
 def test_killed_at_any_statement_a_reading_is_kept_whole_or_not_at_all(home: Path, ward: Any, clock: Any) -> None:
-    with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as store:
+    with KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY, ballast_bytes=1 << 20) as store:
         ward.admit(store)
         for statement in range(1, 100):
             capture = store.begin_capture(ward.encounter.id, "ecg", {})

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from store_key import KEY, raw
 
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.store.database import FILE
@@ -41,7 +41,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def _open(home: Path, clock: Any) -> KitStore:
-    return KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=BALLAST)
+    return KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY, ballast_bytes=BALLAST)
 
 
 def _save(store: KitStore, ward: Any, kept: list[Any], lane: Lane) -> None:
@@ -85,9 +85,8 @@ def test_a_full_disk_harms_nothing_saved_and_still_keeps_what_is_critical(
     with _open(small_disk / "kit", clock) as again:
         assert again.observations() == [*kept, infarction, *later, another]
         assert again.recording(trace.id) == trace
-    with sqlite3.connect(small_disk / "kit" / FILE) as raw:
-        assert raw.execute("pragma integrity_check").fetchall() == [("ok",)]
-    raw.close()
+    with raw(small_disk / "kit") as file:
+        assert file.execute("pragma integrity_check").fetchall() == [("ok",)]
 
 
 def test_when_there_is_room_again_everything_goes_on(small_disk: Path, clock: Any, ward: Any) -> None:

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from store_key import KEY, raw
 
 from zhenbao.agent.store import KitStore, schema
+from zhenbao.agent.store.carry import carry_over
 from zhenbao.agent.store.database import FILE
 from zhenbao.model.errors import StorageError
 from zhenbao.model.report import DeliveryState, Receipt
@@ -32,24 +35,22 @@ def _id(n: int) -> UUID:
 def old_home(home: Path) -> Path:
     """A kit's folder as version 1 left it."""
     home.mkdir()
-    with sqlite3.connect(home / FILE) as raw:
-        raw.executescript((Path(__file__).parent / "schema_v1.sql").read_text(encoding="utf-8"))
-    raw.close()
+    with closing(sqlite3.connect(home / FILE)) as plain:
+        plain.executescript((Path(__file__).parent / "schema_v1.sql").read_text(encoding="utf-8"))
     return home
 
 
-def _schema(path: Path) -> dict[str, set[tuple[Any, ...]]]:
+def _schema(home: Path) -> dict[str, set[tuple[Any, ...]]]:
     """Columns of every table, and the indexes."""
-    with sqlite3.connect(path) as raw:
-        names = [name for (name,) in raw.execute("select name from sqlite_master where type = 'table'")]
-        tables = {name: {row[1:4] for row in raw.execute(f"pragma table_info({name})")} for name in names}
-        tables["indexes"] = set(raw.execute("select name, tbl_name from sqlite_master where type = 'index'"))
-    raw.close()
+    with raw(home) as file:
+        names = [name for (name,) in file.execute("select name from sqlite_master where type = 'table'")]
+        tables = {name: {row[1:4] for row in file.execute(f"pragma table_info({name})")} for name in names}
+        tables["indexes"] = set(file.execute("select name, tbl_name from sqlite_master where type = 'index'"))
     return tables
 
 
 def test_a_database_of_version_1_is_migrated_with_all_it_holds(old_home: Path, clock: Any, tmp_path: Path) -> None:
-    with KitStore.open(old_home, kit_id="kit-1", clock=clock) as store:
+    with KitStore.open(old_home, kit_id="kit-1", clock=clock, key=KEY) as store:
         patient, encounter = store.patient_by_number("999999196001010020"), store.last_encounter()
         assert patient is not None
         assert encounter is not None
@@ -73,14 +74,15 @@ def test_a_database_of_version_1_is_migrated_with_all_it_holds(old_home: Path, c
             lane=Lane.CRITICAL,
         )
         assert store.due(FAR, 9)[0].sequence == 5
-    KitStore.open(tmp_path / "new", kit_id="kit-1", clock=clock).close()
-    assert _schema(old_home / FILE) == _schema(tmp_path / "new" / FILE)
+    KitStore.open(tmp_path / "new", kit_id="kit-1", clock=clock, key=KEY).close()
+    assert _schema(old_home) == _schema(tmp_path / "new")
 
 
 def test_a_migration_that_fails_leaves_the_old_version(
     old_home: Path, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = _schema(old_home / FILE)
+    carry_over(old_home / FILE, KEY)
+    before = _schema(old_home)
 
     def broken(db: Any) -> None:
         schema._version_2(db)
@@ -89,19 +91,18 @@ def test_a_migration_that_fails_leaves_the_old_version(
     with monkeypatch.context() as patched:
         patched.setattr(schema, "MIGRATIONS", (schema.MIGRATIONS[0], broken))
         with pytest.raises(StorageError, match="store-io"):
-            KitStore.open(old_home, kit_id="kit-1", clock=clock)
-    assert _schema(old_home / FILE) == before
-    with KitStore.open(old_home, kit_id="kit-1", clock=clock) as store:
+            KitStore.open(old_home, kit_id="kit-1", clock=clock, key=KEY)
+    assert _schema(old_home) == before
+    with KitStore.open(old_home, kit_id="kit-1", clock=clock, key=KEY) as store:
         assert len(store.observations()) == 1
 
 
 def test_a_database_of_a_newer_program_is_left_alone(home: Path, clock: Any) -> None:
-    KitStore.open(home, kit_id="kit-1", clock=clock).close()
-    with sqlite3.connect(home / FILE) as raw:
-        raw.execute("pragma user_version = 99")
-    raw.close()
+    KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY).close()
+    with raw(home) as file:
+        file.execute("pragma user_version = 99")
     with pytest.raises(StorageError, match="store-newer"):
-        KitStore.open(home, kit_id="kit-1", clock=clock)
+        KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY)
     assert [f.name for f in home.glob("*damaged*")] == []
 
 
@@ -117,9 +118,10 @@ def test_what_is_committed_is_synced(store: KitStore) -> None:
 
 def test_processes_that_make_the_same_store_at_once_agree(home: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from zhenbao.agent.store import KitStore;"
+        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path;"
+        "from zhenbao.agent.store import KitStore; from store_key import KEY;"
         "from zhenbao.model.time import SystemClock;"
-        "print(KitStore.open(Path(sys.argv[1]), kit_id='kit-1', clock=SystemClock()).epoch)"
+        "print(KitStore.open(Path(sys.argv[1]), kit_id='kit-1', clock=SystemClock(), key=KEY).epoch)"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", program, str(home)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -133,12 +135,13 @@ def test_processes_that_make_the_same_store_at_once_agree(home: Path) -> None:
 
 def test_opening_a_store_loads_nothing_heavy(home: Path, clock: Any) -> None:
     """The doctor's commands start fast: sqlite-utils is for making and migrating alone."""
-    KitStore.open(home, kit_id="kit-1", clock=clock).close()
+    KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY).close()
     program = (
-        "import sys; from pathlib import Path;"
-        "from zhenbao.agent import service; from zhenbao.agent.store import KitStore;"
+        "import sys; sys.path.insert(0, 'tests'); from pathlib import Path; from store_key import KEY;"
+        "from zhenbao.agent import service; from zhenbao.agent.store import KitStore; from store_key import KEY;"
         "from zhenbao.model.time import SystemClock;"
-        "s = KitStore.open(Path(sys.argv[1]), kit_id='kit-1', clock=SystemClock()); s.patients('甲'); s.queue();"
+        "s = KitStore.open(Path(sys.argv[1]), kit_id='kit-1', clock=SystemClock(), key=KEY);"
+        "s.patients('甲'); s.queue();"
         "print(sorted({'numpy', 'scipy', 'sqlite_utils', 'paho', 'sqlalchemy', 'asyncio'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -153,7 +156,7 @@ def test_openers_at_once_of_a_new_store_all_succeed_while_the_first_keeps_it_ope
 
     def open_it(home: Path) -> KitStore:
         barrier.wait()
-        return KitStore.open(home, kit_id="kit-1", clock=SystemClock())
+        return KitStore.open(home, kit_id="kit-1", clock=SystemClock(), key=KEY)
 
     with ThreadPoolExecutor(3) as doctors:
         for round_ in range(10):

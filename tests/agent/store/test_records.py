@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from store_key import KEY, raw
 
 from zhenbao.agent.store import KitStore
 from zhenbao.model.errors import InputError, StorageError
@@ -273,7 +274,7 @@ def test_the_crash_journal(store: KitStore, home: Path, clock: Any, ward: Any) -
     capture = store.begin_capture(ward.encounter.id, "ecg", {"leads": 12, "说明": "静息"})
     for n in range(5):
         store.add_part(capture, "Chunk", bytes([n]) * 10)
-    with KitStore.open(home, kit_id="kit-1", clock=clock) as again:
+    with KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY) as again:
         (open_capture,) = again.open_captures(ward.encounter.id)
         assert (open_capture.id, open_capture.code, open_capture.n_parts) == (capture, "ecg", 5)
         assert open_capture.detail == {"leads": 12, "说明": "静息"}
@@ -310,12 +311,12 @@ def test_only_the_owner_may_read_the_files(store: KitStore, home: Path, ward: An
 
 def test_a_store_belongs_to_one_kit(store: KitStore, home: Path, clock: Any) -> None:
     with pytest.raises(StorageError, match="store-other-kit"):
-        KitStore.open(home, kit_id="kit-2", clock=clock)
+        KitStore.open(home, kit_id="kit-2", clock=clock, key=KEY)
 
 
 def test_sequences_go_on_after_opening_again(store: KitStore, home: Path, clock: Any, ward: Any) -> None:
     store.save_patient(ward.patient)
-    with KitStore.open(home, kit_id="kit-1", clock=clock) as again:
+    with KitStore.open(home, kit_id="kit-1", clock=clock, key=KEY) as again:
         again.save_encounter(Encounter(uuid4(), ward.patient.id, "kit-1", 1))
     ward.admit(store)
     assert [e.sequence for e in store.due(FAR, 9)] == [1, 2, 3]
@@ -326,11 +327,8 @@ def test_a_body_that_the_disk_changed_is_not_sent(store: KitStore, home: Path, w
     reading = ward.reading("ecg")
     trace = ward.recording(reading, 60_000)
     store.save_observation(reading, [trace])
-    import sqlite3
-
-    with sqlite3.connect(home / "kit.sqlite3") as raw:
-        raw.execute("update recordings set body = zeroblob(60000)")
-    raw.close()
+    with raw(home) as file:
+        file.execute("update recordings set body = zeroblob(60000)")
     assert trace.id not in [e.subject_id for e in store.due(FAR, 9)]
     assert [(q.subject_id, q.reason) for q in store.quarantined()] == [(trace.id, "body-damaged")]
     assert len(store.due(FAR, 9)) == 3

@@ -1,4 +1,4 @@
-"""One SQLite file, safe against kills, power cuts, a full disk and two processes at once.
+"""One encrypted SQLite file, safe against kills, power cuts, a full disk and two processes at once.
 
 WAL with ``synchronous=FULL``: what a write acknowledged is on the disk. A damaged file is renamed, never deleted.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zhenbao.agent.store import schema
+from zhenbao.agent.store import carry, cipher, schema
+from zhenbao.agent.store.cipher import Connection, Error
 from zhenbao.agent.store.faults import storage_error
 from zhenbao.agent.store.space import Ballast, Level, Room
 from zhenbao.model.errors import StorageError
@@ -25,7 +25,7 @@ T = TypeVar("T")
 FILE = "kit.sqlite3"
 _LOCK = "kit.lock"
 _CHECKED = "kit.checked"
-_ALWAYS_CHECKED_BYTES = 32 << 20
+_ALWAYS_CHECKED_BYTES = 4 << 20
 _LOCK_WAIT_S = 10.0
 _PRAGMAS = (
     "busy_timeout=10000",
@@ -46,16 +46,20 @@ class Database:
         set_aside: name of the damaged file that was put aside at this opening, or None.
     """
 
-    def __init__(self, directory: Path, clock: Clock, boot: str, ballast_bytes: int) -> None:
-        """Open, check, and where needed make, migrate or replace the database in ``directory``.
+    def __init__(self, directory: Path, key: bytes, clock: Clock, boot: str, ballast_bytes: int) -> None:
+        """Open, check, and where needed make, migrate, encrypt or replace the database in ``directory``.
+
+        Args:
+            key: the store's key, 32 bytes.
 
         Raises:
-            StorageError: see ``faults.storage_error``; ``store-newer``, ``store-in-use``.
+            StorageError: see ``faults.storage_error``; ``store-newer``, ``store-in-use``, ``store-key``.
         """
         self.directory = directory
         self.ballast = Ballast(directory, ballast_bytes)
         self.set_aside: str | None = None
         self._path = directory / FILE
+        self._key = key
         self._clock = clock
         self._boot = boot
         self._turn = threading.RLock()
@@ -86,10 +90,10 @@ class Database:
         with self._turn:
             try:
                 return self._connection.execute(sql, parameters).fetchall()
-            except sqlite3.Error as error:
+            except Error as error:
                 raise self._failed(error) from error
 
-    def write(self, work: Callable[[sqlite3.Connection], T], *, urgent: bool = False) -> T:
+    def write(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
         """Run ``work`` in one transaction; when this returns, it is on the disk.
 
         Args:
@@ -109,7 +113,7 @@ class Database:
                     raise
                 self.ballast.release()
                 # What the log holds goes into the file, and the log's room is free as well.
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(Error):
                     self._connection.execute("pragma wal_checkpoint(truncate)").fetchall()
                 result = self._transaction(work)
             if not self.ballast.held:
@@ -131,7 +135,7 @@ class Database:
             self._connection.close()
             self._unlock()
 
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
         connection = self._connection
         try:
             connection.execute("begin immediate")
@@ -140,14 +144,14 @@ class Database:
                 connection.execute("commit")
             except BaseException:
                 if connection.in_transaction:
-                    with contextlib.suppress(sqlite3.Error):
+                    with contextlib.suppress(Error):
                         connection.execute("rollback")
                 raise
-        except sqlite3.Error as error:
+        except Error as error:
             raise self._failed(error) from error
         return result
 
-    def _failed(self, error: sqlite3.Error) -> StorageError:
+    def _failed(self, error: Error) -> StorageError:
         failure = storage_error(error, self.directory)
         if failure.code == "store-damaged":
             # The next opening must look at the whole file.
@@ -157,7 +161,7 @@ class Database:
 
     # Opening
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self) -> Connection:
         self._lock(fcntl.LOCK_SH)
         try:
             connection = self._connected()
@@ -167,12 +171,13 @@ class Database:
             connection = self._replaced()
         return connection
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self) -> Connection:
         """A connection to a database that is whole and of this version."""
+        self._prepare_file()
         # Made by us first, so that SQLite gives its own files the same rights.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         self._path.chmod(0o600)
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection = cipher.connect(self._path, self._key)
         try:
             for pragma in _PRAGMAS:
                 connection.execute(f"pragma {pragma}")
@@ -193,7 +198,7 @@ class Database:
                 raise StorageError("store-io", reason="no WAL")
             self._checked(connection)
             self._lock(fcntl.LOCK_SH)
-        except sqlite3.Error as error:
+        except Error as error:
             connection.close()
             raise self._failed(error) from error
         except BaseException:
@@ -201,7 +206,37 @@ class Database:
             raise
         return connection
 
-    def _checked(self, connection: sqlite3.Connection) -> None:
+    def _prepare_file(self) -> None:
+        """Encrypt what an older version left; refuse what was made with another key.
+
+        Raises:
+            StorageError: ``store-key``, ``store-damaged`` (of a plain file), or as the disk has it.
+        """
+        kind = cipher.kind_of(self._path, self._key)
+        if kind == "plain" and self._lock(fcntl.LOCK_EX, unless=lambda: self._kind() != "plain"):
+            try:
+                if self._kind() == "plain":  # another process may have done it while this one waited
+                    carry.carry_over(self._path, self._key)
+            except (Error, OSError) as error:
+                raise storage_error(error, self.directory) from error
+            kind = self._kind()
+        if kind == "strange" and not cipher.made_with(self.directory, self._key):
+            # Never taken for damage: with the right key it may open.
+            raise StorageError("store-key")
+        if kind == "ours":
+            with contextlib.suppress(OSError):
+                carry.finish(self._path)
+        if kind != "strange" and not cipher.made_with(self.directory, self._key):
+            try:
+                cipher.mark_key(self.directory, self._key)
+            except OSError:
+                if kind == "new":
+                    raise
+
+    def _kind(self) -> cipher.Kind:
+        return cipher.kind_of(self._path, self._key)
+
+    def _checked(self, connection: Connection) -> None:
         """Look at the whole file: always when small, once a boot when large.
 
         Raises:
@@ -220,7 +255,7 @@ class Database:
         with contextlib.suppress(OSError):
             mark.write_text(self._boot)
 
-    def _replaced(self) -> sqlite3.Connection:
+    def _replaced(self) -> Connection:
         """Put the damaged database aside, whole, and open a new one."""
         self._lock(fcntl.LOCK_EX)
         try:
@@ -232,14 +267,25 @@ class Database:
         self._lock(fcntl.LOCK_EX)
         stamp = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
         name, n = f"kit.damaged-{stamp}.sqlite3", 1
-        while (self.directory / name).exists():
+        while any(self.directory.glob(f"{name.removesuffix('.sqlite3')}.*")):
             n += 1
             name = f"kit.damaged-{stamp}-{n}.sqlite3"
         for suffix in ("-wal", "-shm", ""):
             with contextlib.suppress(FileNotFoundError):
                 (self.directory / f"{FILE}{suffix}").rename(self.directory / f"{name}{suffix}")
         self.set_aside = name
+        if cipher.kind_of(self.directory / name, self._key) == "plain":
+            self._seal_away(name)
         return self._connected()
+
+    def _seal_away(self, name: str) -> None:
+        """A damaged file that an older version left unencrypted: kept byte by byte, but not readable by a thief."""
+        pieces = [p for s in ("", "-wal", "-shm") if (p := self.directory / f"{name}{s}").exists()]
+        sealed = f"{name.removesuffix('.sqlite3')}.sealed.sqlite3"
+        # Where there is no room for it the plain file stays: nothing is ever deleted unkept.
+        with contextlib.suppress(Error, OSError, StorageError):
+            carry.seal_away(pieces, self.directory / sealed, self._key)
+            self.set_aside = sealed
 
     def _lock(self, kind: int, *, unless: Callable[[], bool] = lambda: False) -> bool:
         """Shared by everyone who has the file open; exclusive to migrate or replace it.
@@ -272,6 +318,6 @@ class Database:
             self._lock_descriptor = -1
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def _version(connection: Connection) -> int:
     """Of the tables."""
     return int(connection.execute("pragma user_version").fetchone()[0])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 
+from zhenbao.agent.store.cipher import Error
 from zhenbao.model.errors import StorageError
 
 # Primary result codes of SQLite (https://www.sqlite.org/rescode.html).
@@ -15,7 +15,7 @@ _NO_ROOM = 256 << 10
 """An input/output error on a disk with less room than this is taken for a full disk."""
 
 
-def storage_error(error: sqlite3.Error | OSError, directory: Path) -> StorageError:
+def storage_error(error: Error | OSError, directory: Path) -> StorageError:
     """The error for people behind an error of SQLite or the system.
 
     Codes: ``store-full``, ``store-read-only``, ``store-permission``, ``store-busy``, ``store-damaged``, ``store-order``

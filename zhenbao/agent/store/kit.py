@@ -18,6 +18,7 @@ from zhenbao.agent.store.outbox import Sender
 from zhenbao.agent.store.retention import Tidied
 from zhenbao.agent.store.space import DEFAULT_BYTES, Level, Room
 from zhenbao.agent.store.values import Account, Capture, InboxReport, KeptFile, Pruned, Quarantined, QueueStatus
+from zhenbao.agent.vault.unlocked import unlocked_key
 from zhenbao.model.attachment import Attachment
 from zhenbao.model.errors import StorageError
 from zhenbao.model.observation import Observation
@@ -58,20 +59,30 @@ class KitStore:
             self._notify("store-set-aside", file=database.set_aside)
 
     @classmethod
-    def open(cls, directory: Path, *, kit_id: str, clock: Clock, ballast_bytes: int = DEFAULT_BYTES) -> KitStore:
-        """Open the store in ``directory``; make, migrate or, where it is damaged, replace it.
+    def open(
+        cls,
+        directory: Path,
+        *,
+        kit_id: str,
+        clock: Clock,
+        key: bytes | None = None,
+        ballast_bytes: int = DEFAULT_BYTES,
+    ) -> KitStore:
+        """Open the store in ``directory``; make, migrate, encrypt or, where it is damaged, replace it.
 
         Args:
             directory: the kit's folder; made with mode 0700 if it is not there.
             kit_id: whose store it is.
+            key: the store's key; None: the one that the folder's vault holds since it was unlocked.
             ballast_bytes: disk space held back for critical readings.
 
         Raises:
             StorageError: ``store-full``, ``store-read-only``, ``store-permission``, ``store-io``, ``store-newer``,
-                ``store-in-use``, ``store-busy`` or ``store-other-kit``.
+                ``store-in-use``, ``store-busy``, ``store-other-kit`` or ``store-key``; ``vault-locked`` or
+                ``vault-missing`` where no key is given.
         """
         boot = boot_id()
-        database = Database(directory, clock, boot, ballast_bytes)
+        database = Database(directory, key or unlocked_key(directory), clock, boot, ballast_bytes)
         try:
             return cls(database, clock, kit_id, boot)
         except BaseException:
