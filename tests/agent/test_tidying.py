@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from store_key import KEY
 
 from zhenbao.agent import files_cli
 from zhenbao.agent.export import export_spirometry
@@ -54,7 +55,7 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: HandClock) -> Iterator[KitStore]:
-    with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as opened:
+    with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, ballast_bytes=1 << 20, key=KEY) as opened:
         yield opened
 
 

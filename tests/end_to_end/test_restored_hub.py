@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from store_key import KEY
 
 from zhenbao.agent.store import KitStore
 from zhenbao.hub import backup as backups
@@ -71,7 +72,9 @@ class County:
 
     def kit(self, name: str) -> KitStore:
         if name not in self.kits:
-            self.kits[name] = KitStore.open(self.home / name, kit_id=name, clock=self.clock, ballast_bytes=1 << 20)
+            self.kits[name] = KitStore.open(
+                self.home / name, kit_id=name, clock=self.clock, ballast_bytes=1 << 20, key=KEY
+            )
         return self.kits[name]
 
     def visit(self, name: str, *findings: Finding) -> tuple[Observation, Recording, Attachment]:

@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from sqlcipher3 import dbapi2
+from store_key import KEY, raw
 
 from tests.reliability.disk_worker import BALLAST_BYTES, ECG_BYTES, KIT, reading, trace
 from zhenbao.agent.store import KitStore
@@ -87,7 +89,7 @@ def main() -> int:
     # In memory: a real disk's syncs would take most of the time, and it is the failing ones that are looked at.
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as place:  # noqa: S108
         template = Path(place) / "template"
-        KitStore.open(template, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES).close()
+        KitStore.open(template, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES, key=KEY).close()
         for call, error in FAULTS:
             for lasting in (True,) if error == "EROFS" else (False, True):
                 each = chosen.but_enospc and (call != "pwrite64" or (error == "ENOSPC" and not lasting))
@@ -159,7 +161,7 @@ def _has_words(tally: Tally, code: str, where: str) -> None:
 def _judge(tally: Tally, home: Path, lines: list[dict[str, Any]], where: str) -> None:
     """Open it on a disk that works: all that was said to be kept is there, whole, and a critical ECG is taken."""
     try:
-        with KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES) as store:
+        with KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES, key=KEY) as store:
             if store.notices and any(notice.code == "store-set-aside" for notice in store.notices):
                 tally.wrong.append(f"{where}: the database was taken for damaged")
                 return
@@ -172,8 +174,8 @@ def _judge(tally: Tally, home: Path, lines: list[dict[str, Any]], where: str) ->
                 elif not line["kept"] and line["try"] == 2 and there and all(there):
                     tally.kept_though_refused += 1
             tally.critical_kept += _takes_critical(store)
-        with contextlib.closing(sqlite3.connect(home / FILE)) as raw:
-            if raw.execute("pragma integrity_check").fetchall() != [("ok",)]:
+        with raw(home) as opened:
+            if opened.execute("pragma integrity_check").fetchall() != [("ok",)]:
                 tally.wrong.append(f"{where}: the database is not sound")
     except StorageError as error:
         tally.wrong.append(f"{where}: afterwards {error}")
@@ -229,7 +231,7 @@ def kilobytes(*, held: bool, every: int) -> Tally:
         where = f"{left_kb} KB left"
         with small_disk() as disk:
             home = disk / "kit"
-            with KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES) as store:
+            with KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES, key=KEY) as store:
                 patient = Patient(uuid4(), "演示患者甲", Sex.FEMALE, None)
                 encounter = Encounter(uuid4(), patient.id, KIT, CLOCK.now_ms())
                 store.save_patient(patient)
@@ -260,8 +262,8 @@ def kilobytes(*, held: bool, every: int) -> Tally:
                 tally.recovered += 1
                 if store.observations(encounter.id)[: len(kept)] != kept:
                     tally.wrong.append(f"{where}: something kept before is lost")
-            with contextlib.closing(sqlite3.connect(home / FILE)) as raw:
-                if raw.execute("pragma integrity_check").fetchall() != [("ok",)]:
+            with raw(home) as opened:
+                if opened.execute("pragma integrity_check").fetchall() != [("ok",)]:
                     tally.wrong.append(f"{where}: the database is not sound")
     return tally
 
@@ -271,18 +273,18 @@ def read_only() -> Tally:
     tally = Tally("remounted read-only between two commands, and back")
     with small_disk() as disk:
         home = disk / "kit"
-        KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES).close()
+        KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES, key=KEY).close()
         for n in range(10):
             tally.runs += 1
             subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
             try:
-                KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES).close()
+                KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES, key=KEY).close()
                 tally.wrong.append(f"round {n}: opened on a disk that takes nothing")
             except StorageError as error:
                 tally.refused[error.code] += 1
                 _has_words(tally, error.code, f"round {n}")
             subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
-            with KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES) as store:
+            with KitStore.open(home, kit_id=KIT, clock=CLOCK, ballast_bytes=BALLAST_BYTES, key=KEY) as store:
                 tally.critical_kept += _takes_critical(store)
                 tally.recovered += 1
     return tally
@@ -311,7 +313,7 @@ def _page(series: list[Tally], started: datetime, options: list[str]) -> str:
     text = PAGE_TEXT.format(
         day=started.date(),
         minutes=minutes,
-        sqlite=sqlite3.sqlite_version,
+        sqlite=dbapi2.sqlite_version,
         options="".join(f" {option}" for option in options),
     )
     return text.replace("TABLE", "\n".join(rows))

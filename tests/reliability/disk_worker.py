@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from store_key import KEY
+
 from zhenbao.agent.store import KitStore
 from zhenbao.model.attachment import Attachment, MediaType
 from zhenbao.model.errors import StorageError
@@ -60,7 +62,10 @@ def main(home: Path) -> None:
         return False
 
     opened: list[KitStore] = []
-    step("open", lambda: opened.append(KitStore.open(home, kit_id=KIT, clock=clock, ballast_bytes=BALLAST_BYTES)))
+    step(
+        "open",
+        lambda: opened.append(KitStore.open(home, kit_id=KIT, clock=clock, ballast_bytes=BALLAST_BYTES, key=KEY)),
+    )
     if opened:
         _day(opened[0], clock.now_ms(), step)
         opened[0].close()

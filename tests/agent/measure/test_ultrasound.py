@@ -16,6 +16,7 @@ pytest.importorskip("pydicom")
 
 import pictures
 from bedside import set_up
+from store_key import KEY
 
 from zhenbao.agent.kit import Kit
 from zhenbao.agent.measure.ultrasound import differing, limits, take_files
@@ -59,7 +60,7 @@ def said() -> io.StringIO:
 @pytest.fixture
 def kit(tmp_path: Path, said: io.StringIO) -> Iterator[Kit]:
     clock, home = StillClock(), tmp_path / "kit"
-    with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as store:
+    with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20, key=KEY) as store:
         yield Kit(home, KitSettings("kit-1"), store, clock, Screen(Words("zh_CN"), out=said))
 
 

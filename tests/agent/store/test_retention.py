@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from store_key import raw
 
 from zhenbao.agent.store import KitStore, retention
-from zhenbao.agent.store.database import FILE
 from zhenbao.agent.store.space import Ballast, Level, watermarks
 from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
@@ -276,9 +275,8 @@ def test_copies_of_what_was_sent_and_content_that_belongs_to_no_chart_go_too(
     assert not store.set_aside("M1:7", "glucose", "control", b"again"), "that it was seen is not forgotten"
     assert store.account().posted == store.account().delivered
     assert store.patient(visit.ward.patient.id) is not None
-    with sqlite3.connect(home / FILE) as raw:
-        assert raw.execute("select body from set_aside").fetchall() == [(b"",)]
-    raw.close()
+    with raw(home) as opened:
+        assert opened.execute("select body from set_aside").fetchall() == [(b"",)]
 
 
 def test_room_that_pruning_frees_goes_back_to_a_full_disk(

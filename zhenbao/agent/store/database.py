@@ -127,7 +127,8 @@ class Database:
             StorageError: the database cannot be read.
         """
         (((pages,),), ((page_bytes,),)) = self.read("pragma freelist_count"), self.read("pragma page_size")
-        return self.ballast.room(pages * page_bytes)
+        # SQLCipher tells a page's size as text.
+        return self.ballast.room(pages * int(page_bytes))
 
     def close(self) -> None:
         """Close the file; harmless when closed."""

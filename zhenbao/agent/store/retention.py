@@ -253,6 +253,8 @@ def _give_back(database: Database, stopped: Callable[[], bool]) -> None:
         if left >= before:
             # A file made by an older version cannot shrink; its free pages are used again all the same.
             break
+    # What was cut off lies in the log until then, and the log itself takes room.
+    database.read("pragma wal_checkpoint(truncate)")
 
 
 def _days(value: object) -> float | None:
