@@ -320,17 +320,28 @@ def spirometry(
     contraindications: Annotated[
         str | None, typer.Option("--contraindications", help=_words("cli.contraindications"))
     ] = None,
+    device: Annotated[str, typer.Option("--device", help=_words("cli.spirometry_device"))] = "",
+    summary: Annotated[Path | None, typer.Option("--summary", help=_words("cli.spirometry_summary"))] = None,
     typed: Typed = None,
     sure: Sure = False,
 ) -> None:
     import asyncio
 
     from zhenbao.agent.measure.spirometry import measure_spirometry
+    from zhenbao.agent.measure.spirometry_summary import take_stored_tests, take_summary_file
     from zhenbao.agent.measure.typed import type_spirometry
+    from zhenbao.agent.settings import check_spirometer
 
+    check_spirometer(device)
+    if sum((typed is not None, summary is not None, bool(device))) > 1:
+        raise InputError("spirometry-choice")
     with _measuring(context, confirm) as (kit, visit):
         if typed is not None:
             type_spirometry(kit, visit, typed, sure=sure)
+        elif summary is not None:
+            take_summary_file(kit, visit, summary, sure=sure)
+        elif (device or kit.settings.spirometer) == "contec-sp10":
+            asyncio.run(take_stored_tests(kit, visit))
         else:
             asyncio.run(measure_spirometry(kit, visit, contraindications=contraindications))
 

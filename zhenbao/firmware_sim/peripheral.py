@@ -50,6 +50,18 @@ class _OnlyInPairingMode(PairingDelegate):  # type: ignore[misc]  # bumble has n
         return self._allowed()
 
 
+class _ShowsDigits(_OnlyInPairingMode):
+    """Passkey entry: the meter's display shows six digits, which the technician types on the tablet."""
+
+    def __init__(self, allowed: Callable[[], bool], passkey: int) -> None:
+        super().__init__(allowed)
+        self.io_capability = PairingDelegate.IoCapability.DISPLAY_OUTPUT_ONLY
+        self._passkey = passkey
+
+    async def generate_passkey(self) -> int:
+        return self._passkey
+
+
 class Peripheral(ABC):
     """One meter. Made anywhere; lives in the event loop that calls `power_on`, and is used from that loop.
 
@@ -68,6 +80,8 @@ class Peripheral(ABC):
         """Fault: the radio is dead."""
         self.forgets_subscriptions = False
         """Fault: the CCCDs of a bonded host are dropped when the link ends."""
+        self.passkey: int | None = None
+        """The six digits that its display shows in a pairing; None: it has no display (Just Works)."""
         self.connection: Any = None
         """The link to a host (bumble's ``Connection``), or None."""
         self._service = service
@@ -120,13 +134,7 @@ class Peripheral(ABC):
         )
         device = self._powered = Device.from_config_with_hci(configuration, transport.source, transport.sink)
         device.keystore = self._bonds
-        device.pairing_config_factory = lambda _: PairingConfig(
-            sc=True,
-            mitm=False,
-            bonding=True,
-            delegate=_OnlyInPairingMode(lambda: self._pairing_mode),
-            identity_address_type=PairingConfig.AddressType.RANDOM,
-        )
+        device.pairing_config_factory = lambda _: self._pairing()
         device.on(Device.EVENT_CONNECTION, self._on_connection)
         device.gatt_server.on(device.gatt_server.EVENT_CHARACTERISTIC_SUBSCRIPTION, self._on_subscription)
         device.add_services([*self.services(), self._device_information()])
@@ -144,6 +152,18 @@ class Peripheral(ABC):
         self._in_the_air = True
         self.spawn(self._live())
         self._wake.set()
+
+    def _pairing(self) -> PairingConfig:
+        def allowed() -> bool:
+            return self._pairing_mode
+
+        return PairingConfig(
+            sc=True,
+            mitm=self.passkey is not None,
+            bonding=True,
+            delegate=_OnlyInPairingMode(allowed) if self.passkey is None else _ShowsDigits(allowed, self.passkey),
+            identity_address_type=PairingConfig.AddressType.RANDOM,
+        )
 
     async def power_off(self) -> None:
         """Leave the air; bonds, subscriptions and stored readings stay."""

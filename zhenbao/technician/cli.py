@@ -212,6 +212,8 @@ def setup(
     bluetooth: Annotated[str, typer.Option("--bluetooth", help=_words("tech.help.bluetooth"))] = "",
     front_end: Annotated[str, typer.Option("--front-end", help=_words("tech.help.front_end"))] = "",
     oximeter: Annotated[str, typer.Option("--oximeter", help=_words("tech.help.oximeter"))] = "",
+    cuff: Annotated[str, typer.Option("--cuff", help=_words("tech.help.cuff"))] = "",
+    spirometer: Annotated[str, typer.Option("--spirometer", help=_words("tech.help.spirometer"))] = "",
     altitude: Annotated[int | None, typer.Option("--altitude", help=_words("tech.help.altitude"))] = None,
     hub_phone: Annotated[str, typer.Option("--hub-phone", help=_words("tech.help.hub_phone"))] = "",
     chest_pain_phone: Annotated[
@@ -271,6 +273,8 @@ def setup(
         healthypi_port=healthypi,
         healthypi_rate_hz=healthypi_rate,
         healthypi_nv_per_count=healthypi_scale,
+        cuff_port=cuff,
+        spirometer_port=spirometer,
     )
     if (home / FILE).exists():  # what pairing assigned stays: the strap, the meter on a cable
         before = load_settings(home)
