@@ -116,9 +116,7 @@ class ContecSpirometer(SerialBoard):
         head = order[0]
         if head == 0x80:
             self._test = -1
-            self._tell(
-                0xE4 if self._faults.foreign_answer else 0xF0, *([0x11] * 21 if self._faults.foreign_answer else ())
-            )
+            self._tell(*([0xE1] + [0] * 42 if self._faults.foreign_answer else [0xF0]))
         elif head == 0x83:
             self.clock_offset += _told(order) - self.now()
             self._tell(0xF3)

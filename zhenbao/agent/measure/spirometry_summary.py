@@ -78,7 +78,7 @@ def take_summary_file(kit: Kit, visit: Visit, path: Path, *, sure: bool) -> None
             ethnicity=settings.spirometry_group or None,
             flow_equation=settings.spirometry_flows or None,
             sex=str(patient.sex) if str(patient.sex) in ("male", "female") else None,
-            age_years=_age(kit, visit),
+            age_years=_age(kit, visit, _device_time(summary.measured_at)),
             height_cm=patient.height_cm,
         )
         values = _values({v.parameter: v.measured for v in analysis.values})
@@ -232,7 +232,8 @@ def _differing(kit: Kit, visit: Visit, summary: SpirometrySummary) -> list[str]:
     told = []
     if summary.sex and str(patient.sex) in ("male", "female") and summary.sex != str(patient.sex):
         told.append(words(f"sex.{summary.sex}"))
-    age = _age(kit, visit)
+    at = _device_time(summary.measured_at)
+    age = _age(kit, visit, at)
     if summary.age_years and age is not None and abs(summary.age_years - age) > _AGE_APART_YEARS:
         told.append(words("agent.years", age=round(summary.age_years)))
     if summary.height_cm and patient.height_cm and abs(summary.height_cm - patient.height_cm) > _HEIGHT_APART_CM:
@@ -263,9 +264,10 @@ def _instant_ms(at: datetime) -> int:
     return round(at.replace(tzinfo=BEIJING).timestamp() * 1000)
 
 
-def _age(kit: Kit, visit: Visit) -> float | None:
+def _age(kit: Kit, visit: Visit, at: datetime | None = None) -> float | None:
+    """The patient's age, at the test where its time is known."""
     born = visit.patient.birth_date
-    return decimal_age_years(born, local_time(kit.clock.now_ms()).date()) if born else None
+    return decimal_age_years(born, (at or local_time(kit.clock.now_ms())).date()) if born else None
 
 
 def _key(summary: SpirometrySummary) -> str:
