@@ -1,4 +1,4 @@
-"""Results that another spirometer computed, taken into a visit by the real command: a Contec SP10 on a pty, and files."""
+"""Results that another spirometer computed, taken into a visit by the real command: a Contec SP10, and files."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,6 +36,8 @@ class Chosen:
     home: Path | None
     json_lines: bool
     time_factor: float
+    ble: str = ""
+    """Instead of the kit's own setting."""
 
 
 def _typer(help_key: str) -> typer.Typer:
@@ -63,8 +65,9 @@ def everywhere(
     as_json: Annotated[bool, typer.Option("--json", help=_words("cli.json"))] = False,
     time_factor: Annotated[float, typer.Option("--time-factor", help=_words("cli.time_factor"))] = 1.0,
     lang: Annotated[str, typer.Option("--lang", help=_words("cli.lang"))] = "",
+    ble: Annotated[str, typer.Option("--ble", help=_words("cli.ble"))] = "",
 ) -> None:
-    context.obj = Chosen(home, as_json, time_factor)
+    context.obj = Chosen(home, as_json, time_factor, ble)
     if context.invoked_subcommand is None:
         with _kit(context) as kit:
             _show_visit(kit)
@@ -80,7 +83,7 @@ def _kit(context: typer.Context) -> Iterator[Kit]:
     chosen: Chosen = context.obj
     screen = Screen(_words, json_lines=chosen.json_lines)
     with open_kit(kit_home(chosen.home), SystemClock(chosen.time_factor), screen) as kit:
-        yield kit
+        yield replace(kit, settings=replace(kit.settings, bluetooth=chosen.ble)) if chosen.ble else kit
 
 
 # Patients and visits
