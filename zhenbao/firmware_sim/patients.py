@@ -119,7 +119,7 @@ _CHANGES: dict[str, dict[str, object]] = {
     "diabetes": {"glucose": (12.5, 15.5)},
     "hyperosmolar": {"glucose": (34.0, 38.0)},
     "hypoglycaemia": {"glucose": (1.8, 2.5)},
-    "hypoxaemia": {"saturation": (80, 86)},
+    "hypoxaemia": {"saturation": (77, 83)},
     "fever": {"celsius": (38.6, 40.2)},
     "hypothermia": {"celsius": (33.2, 34.6)},
     "obesity": {"bmi": (29.0, 35.0)},

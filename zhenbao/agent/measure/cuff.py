@@ -83,7 +83,7 @@ class _RadioCuff:
 
     async def take(self, on_pressure: Pressures) -> Taken:
         cuff = BloodPressureCuff(self.kit.clock, on_pressure=on_pressure)
-        found = await self.radio.find(BloodPressureCuff.service, timeout_s=FIND_S)
+        found = await self.radio.find(BloodPressureCuff.service, timeout_s=FIND_S, own=True)
         readings: list[BloodPressure] = []
         async with self.radio.connect(found) as link:
             try:

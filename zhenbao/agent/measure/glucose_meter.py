@@ -59,7 +59,7 @@ async def fetch(kit: Kit) -> Fetched:
     kit.screen.say("agent.glucose_connect")
     kit.screen.event("meter-wanted")
     async with open_radio(kit.settings.bluetooth or None, kit.home / BONDS) as radio:
-        found = await radio.find(GlucoseMeter.service, timeout_s=FIND_S)
+        found = await radio.find(GlucoseMeter.service, timeout_s=FIND_S, own=True)
         fetched = Fetched(meter, address=found.address)
         async with radio.connect(found) as link:
             await _take(fetched, meter.read(link, after_sequence=kit.store.device_sequence(found.address)))
