@@ -22,8 +22,9 @@ import threading
 import time
 import tty
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from zhenbao.agent.capture import Journal
@@ -41,7 +42,7 @@ from zhenbao.firmware_sim.cuff import BloodPressureMeter
 from zhenbao.model.ids import uuid7
 from zhenbao.model.time import SystemClock
 
-READINGS = 20
+READINGS = 10
 RECORDS = 500
 HOURS = 24.0
 FS_HZ, LEADS, PER_FRAME = 500, 12, 25
@@ -59,7 +60,7 @@ async def readings(folder: Path) -> list[float]:
         with KitStore.open(folder / "kit", kit_id="kit-bench", clock=clock) as store:
             journal = Journal(store, uuid7(clock.now_ms()), "bp")
             for n in range(READINGS):
-                cuff.measure(120 + n, 80, 93, 70, datetime(2026, 11, 22, 10, n))  # noqa: DTZ001 - the cuff's own time
+                cuff.measure(120 + n, 80, 93, 70, datetime(2026, 11, 22, 10, n))
                 found = await radio.find(BloodPressureCuff.service, timeout_s=20, own=True)
                 began_s = time.monotonic()
                 async with radio.connect(found) as link:
@@ -74,7 +75,7 @@ async def readings(folder: Path) -> list[float]:
 
 async def records(folder: Path) -> float:
     """Seconds for all records of a full meter, from the connection to the last one."""
-    since = datetime(2026, 1, 1)  # noqa: DTZ001 - the meter's own time
+    since = datetime(2026, 1, 1)
     full = [glucose_meter.GlucoseRecord.mmol_l(n, since + timedelta(hours=n), 5.0) for n in range(1, RECORDS + 1)]
     meter = glucose_meter.GlucoseMeter(full)
     async with SimulatedAir([meter]) as air, open_radio(air.hci, folder / "meter-bonds.json") as radio:
@@ -111,12 +112,13 @@ def feed(master: int, count: int) -> None:
         del held[: os.write(master, held)]
 
 
-async def _host(port: str, count: int) -> dict[str, float]:
+async def _host(port: str, count: int, opened: Callable[[], None]) -> dict[str, float]:
     """Read, check and decode every frame through the kit's own serial link."""
     decoder, samples, next_sample, lost = Decoder(), 0, 0, 0
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s, began_s = used.ru_utime + used.ru_stime, time.monotonic()
     async with open_serial(port) as link:
+        opened()  # opening a port throws away what lay on it
         while samples + lost < count * PER_FRAME:
             data = await link.read(10.0)
             if not data:
@@ -132,8 +134,8 @@ async def _host(port: str, count: int) -> dict[str, float]:
     return {**took, "samples": samples, "lost": lost + count * PER_FRAME - next_sample}
 
 
-def host(port: str, count: int, told: multiprocessing.connection.Connection) -> None:  # type: ignore[name-defined]
-    told.send(asyncio.run(_host(port, count)))
+def host(port: str, count: int, told: Connection) -> None:
+    told.send(asyncio.run(_host(port, count, lambda: told.send("open"))))
 
 
 def ecg(hours: float) -> dict[str, float]:
@@ -144,6 +146,7 @@ def ecg(hours: float) -> dict[str, float]:
     mine, theirs = multiprocessing.Pipe()
     reader = multiprocessing.get_context("spawn").Process(target=host, args=(os.ttyname(slave), count, theirs))
     reader.start()
+    mine.recv()
     sender = threading.Thread(target=feed, args=(master, count), daemon=True)
     sender.start()
     result: dict[str, float] = mine.recv()

@@ -91,6 +91,8 @@ def _with(faults: Any, names: Sequence[str], text: str | None, option: str) -> A
     before = getattr(faults, wanted)
     if len(names) > 1 and is_dataclass(before):
         return replace(faults, **{wanted: _with(before, names[1:], text, option)})
+    if is_dataclass(before) or len(names) > 1:
+        raise InputError("sim-fault-value", option=option[:64])
     kind = typing.get_type_hints(type(faults), localns=vars(types) | {"Mapping": Mapping})[wanted]
     try:
         value = _value(kind, text)

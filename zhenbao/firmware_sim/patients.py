@@ -121,7 +121,7 @@ _CHANGES: dict[str, dict[str, object]] = {
     "hypoglycaemia": {"glucose": (1.8, 2.5)},
     "hypoxaemia": {"saturation": (77, 83)},
     "fever": {"celsius": (38.6, 40.2)},
-    "hypothermia": {"celsius": (33.2, 34.6)},
+    "hypothermia": {"celsius": (34.1, 34.8)},
     "obesity": {"bmi": (29.0, 35.0)},
     "atrial-fibrillation": {"rate": (116, 138)},
     "complete-block": {"rate": (28, 33)},

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from zhenbao.words import Words
 
 _TRIES = 4
+_MOST_EVENTS = 500
+"""More than any one measurement says; a doctor would have given up."""
 _MOVED = 1
 """Bit 0 of the cuff's status: the body moved."""
 OTHERS_PRESSURE, OTHERS_MMOL_L, OTHERS_CELSIUS = (199, 119, 146, 111), 19.9, 41.9
@@ -59,6 +61,8 @@ class Watching(Screen):
 
     def event(self, name: str, /, **data: Any) -> None:
         self._events.append((name, data))
+        if len(self._events) > _MOST_EVENTS:
+            raise RuntimeError(f"the kit asks for the same thing again and again: {self.troubles()}")
         if name == "observation":
             self.kept_ids.add(str(data["observation"]["id"]))
         self.react(name, data)
@@ -269,6 +273,9 @@ class Bedside:
         self._plug(faults.get(fault or "", FrontEndFaults()))
         self._again(lambda: measure_ecg(self._kit, self._visit), lambda: self._plug(FrontEndFaults()))
         self._plug(FrontEndFaults())
+        if "ecg-quality" in self._screen.troubles():
+            # The message says to look after the electrodes and the cable, and to record again.
+            self._again(lambda: measure_ecg(self._kit, self._visit), lambda: None)
         return ecg_truth(source, numbers["twelve_lead_s"])
 
     def _spirometry(self, fault: str | None) -> dict[str, Any]:

@@ -141,14 +141,14 @@ def _counts(kit: Kit, accounts: list[dict[str, Any]], screen: Watching) -> dict[
     stored = kit.store.observations()
     visits = {a.pop("encounter"): a.pop("patient") for a in accounts}
     readings = [r for a in accounts for r in a["readings"]]
-    # A 12-lead recording brings a rhythm strip beside it.
-    due = len(readings) + sum(r["code"] == "ecg" for r in readings)
     complete = [o for o in stored if o.status == "preliminary"]
+    once = {(o.encounter_id, o.code) for o in complete if o.code not in ("ecg", "rhythm")}
+    recorded = {(o.encounter_id, o.code, o.effective_ms) for o in complete if o.code in ("ecg", "rhythm")}
     return {
         "visits": len(accounts),
         "readings": len(readings),
-        "lost": max(0, due - len(complete)) + len(screen.kept_ids - {str(o.id) for o in stored}),
-        "extra": max(0, len(complete) - due),
+        "lost": sum(r["kit"] is None for r in readings) + len(screen.kept_ids - {str(o.id) for o in stored}),
+        "extra": len(complete) - len(once) - len(recorded),
         "interrupted": len(stored) - len(complete),
         "wrong_patient": sum(visits.get(str(o.encounter_id)) != str(o.patient_id) for o in stored),
         "differing": sum(bool(r["differs"]) for r in readings),
