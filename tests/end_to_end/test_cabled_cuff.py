@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -99,23 +97,6 @@ def test_what_goes_wrong_says_what_to_do_before_anybody_rests(
     assert "怎么办" in ended.said
     assert ended.of("observation") == []
     assert ended.of("press-start") == []
-
-
-def test_another_program_that_holds_the_port_is_named(tmp_path: Path) -> None:
-    with SerialCuff(old(), speed=100) as cuff:
-        kit = wired(tmp_path / "kit", cuff)
-        holder = os.open(cuff.port, os.O_RDWR | os.O_NOCTTY)
-        try:
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ended = kit("measure", "bp", *CONFIRM)
-        finally:
-            os.close(holder)
-        assert ended.code == 1
-        assert "serial-busy" in ended.said
-        again = kit(
-            "measure", "bp", *CONFIRM, "--skip-rest", "急", on_event=presses(cuff, (120, 80, 70), (122, 80, 70))
-        )
-    assert again.code == 0, again.said
 
 
 def test_a_cuff_unplugged_to_measure_is_awaited_and_the_battery_may_die_between_two_readings(tmp_path: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -123,19 +121,6 @@ def test_what_came_before_the_cable_was_pulled_is_charted(tmp_path: Path) -> Non
     assert ended.code == 1
     assert "serial-lost" in ended.said
     assert values(ended) == [VALUES]
-
-
-def test_another_program_that_holds_the_port_is_named(tmp_path: Path) -> None:
-    with ContecSpirometer() as spirometer:
-        kit = wired(tmp_path / "kit", spirometer)
-        holder = os.open(spirometer.port, os.O_RDWR | os.O_NOCTTY)
-        try:
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ended = kit("measure", "spirometry", *CONFIRM)
-        finally:
-            os.close(holder)
-    assert ended.code == 1
-    assert "serial-busy" in ended.said
 
 
 def test_without_a_port_the_message_names_the_setting_and_the_way_out(tmp_path: Path) -> None:
