@@ -63,6 +63,8 @@ class KitSettings:
     """Its samples per second (its documents say 125 and 128); 0: not set, and nothing is recorded."""
     healthypi_nv_per_count: int = 0
     """Nanovolts of one count, from a 1 mV calibrator; 0: not set, and nothing is recorded."""
+    glucose_serial: str = ""
+    """Serial number of the meter enrolled on ``glucose_port``; another one there is told. Empty: not looked at."""
     cuff_port: str = ""
     """Serial port of a Beurer BM65 on its cable; empty: the cuff is a Bluetooth one."""
     spirometer_port: str = ""

@@ -292,6 +292,7 @@ def setup(
             ecg_strap=before.ecg_strap,
             glucose_meter=before.glucose_meter,
             glucose_port=before.glucose_port,
+            glucose_serial=before.glucose_serial,
         )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
