@@ -52,9 +52,10 @@ validate: $(PEERS)/.ready
 	@OPENBLAS_NUM_THREADS=1 $(PEERS)/bin/python tests/validation/spirometry_report.py
 	@OPENBLAS_NUM_THREADS=1 $(PEERS)/bin/python tests/validation/ecg_report.py
 
-bench: $(PEERS)/.ready
+bench: $(PEERS)/.ready $(READY)
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python tests/benchmarks/ecg_speed.py
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python tests/benchmarks/spirometry_reference.py
+	@$(BIN)/python tests/benchmarks/devices.py
 
 bluez: $(READY)
 	@./tests/bluez/run.sh $(BIN)/python

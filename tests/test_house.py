@@ -67,12 +67,80 @@ def test_every_driver_has_an_entry_point_that_loads_and_names_itself() -> None:
     assert {e.name for e in entry_points(group=group)} <= {e.name for e in found}
 
 
-def test_every_driver_has_a_checklist() -> None:
+GLANCE = (
+    "supported",
+    "tested with",
+    "units",
+    "HI and LO",
+    "clock",
+    "control solution",
+    "dangers",
+    "vectors",
+    "simulator",
+)
+"""Rows of the table "At a glance" of a device's page in docs/devices/."""
+
+
+def drivers() -> dict[str, str]:
+    """Name and class of each driver, from the project's own file."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    checklists = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "devices").glob("*.md"))
-    # The kit's own front-end has one page for both its drivers.
-    drivers = [name for name in project["entry-points"]["zhenbao.drivers"] if not name.endswith("-front-end")]
-    assert [name for name in drivers if f"`{name}`" not in checklists] == []
+    return dict(project["entry-points"]["zhenbao.drivers"])
+
+
+def glance(page: str, driver: str) -> dict[str, str]:
+    """What the page's table says of this driver, row by row; empty where it has no column."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in page.splitlines() if line.startswith("| ")
+    ]
+    head = next((row for row in rows if row[0] == "" and f"`{driver}`" in row), None)
+    if head is None:
+        return {}
+    column = head.index(f"`{driver}`")
+    below = rows[rows.index(head) + 1 :][: len(GLANCE)]
+    return {row[0]: row[column] for row in below if len(row) > column}
+
+
+def missing(driver: str, module: str, pages: list[str], root: Path) -> set[str]:
+    """Which pieces of a device do not exist: its folder, its page, a row of its table, its vectors, its simulator."""
+    said = next((told for page in pages if (told := glance(page, driver))), {})
+    lacking = {row for row in GLANCE if not said.get(row)}
+    if "never met real hardware" not in said.get("tested with", "") and "met real hardware:" not in said.get(
+        "tested with", ""
+    ):
+        lacking.add("tested with")
+    if not (root / Path(*module.split(":")[0].split("."))).with_suffix(".py").is_file():
+        lacking.add("folder")
+    for row, folder in (("vectors", "tests/vectors/"), ("simulator", "zhenbao/firmware_sim/")):
+        files = re.findall(r"`([^`]+)`", said.get(row, ""))
+        if not files or not all(
+            f.startswith(folder) and (root / f).is_file() and (root / f).stat().st_size for f in files
+        ):
+            lacking.add(row)
+    return lacking
+
+
+PAGES = [p.read_text(encoding="utf-8") for p in (ROOT / "docs" / "devices").glob("*.md")]
+
+
+@pytest.mark.parametrize("driver", drivers())
+def test_a_device_is_a_folder_a_line_a_page_vectors_and_a_simulator(driver: str) -> None:
+    assert missing(driver, drivers()[driver], PAGES, ROOT) == set()
+
+
+def test_a_device_without_anything_lacks_every_piece() -> None:
+    assert missing("toaster", "zhenbao.drivers.toaster.driver:Toaster", PAGES, ROOT) == {*GLANCE, "folder"}
+
+
+@pytest.mark.parametrize("row", GLANCE)
+@pytest.mark.parametrize("driver", drivers())
+def test_each_row_of_each_page_is_missed_when_it_goes(driver: str, row: str) -> None:
+    without = ["\n".join(line for line in page.splitlines() if not line.startswith(f"| {row} |")) for page in PAGES]
+    assert row in missing(driver, drivers()[driver], without, ROOT)
+
+
+def test_vectors_and_simulators_that_do_not_exist_are_missed(tmp_path: Path) -> None:
+    lacking = missing("bp-gatt", drivers()["bp-gatt"], PAGES, tmp_path)
+    assert lacking == {"vectors", "simulator", "folder"}
 
 
 def test_no_file_of_the_package_can_be_run_by_its_path() -> None:

@@ -39,6 +39,16 @@ def build(language: str) -> typer.Typer:
     doctor.add_typer(technician, name="tech", help=words("cli.tech"))
     doctor.add_typer(sim, name="sim", help=words("cli.sim"))
 
+    @sim.command("day", help=words("demo.day.help"))
+    def day(
+        seed: Annotated[int, typer.Option("--seed", help=words("demo.day.seed"))] = 7,
+        patients: Annotated[int, typer.Option("--patients", min=1, max=200, help=words("demo.day.patients"))] = 20,
+        as_json: Annotated[bool, typer.Option("--json", help=words("demo.day.json"))] = False,
+    ) -> None:
+        from zhenbao.demo.day import run_day
+
+        raise typer.Exit(run_day(words, seed=seed, patients=patients, as_json=as_json))
+
     doctor.add_typer(analyse(words), name="analyse", help=words("analyse.app"))
 
     @doctor.command("demo", help=words("cli.demo"))

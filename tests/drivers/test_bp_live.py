@@ -23,7 +23,7 @@ async def measure(
     keys: Path, faults: CuffFaults, *, live: bool = True
 ) -> tuple[list[BloodPressure], list[CuffPressure], BloodPressureCuff, BloodPressureMeter]:
     """Pair, press START, and read while it inflates."""
-    cuff = BloodPressureMeter(speed=20.0, live_pressure=True, faults=faults)
+    cuff = BloodPressureMeter(speed=50.0, live_pressure=True, faults=faults)
     heard: list[CuffPressure] = []
     driver = BloodPressureCuff(on_pressure=heard.append if live else None)
     driver.QUIET_S = 0.2  # type: ignore[misc]

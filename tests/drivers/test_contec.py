@@ -5,6 +5,8 @@ is right.
 """
 
 import math
+import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,24 +23,18 @@ from zhenbao.model.observation import Device
 if TYPE_CHECKING:
     from tests.drivers.conftest import Decoded
 
-RECORD = bytes.fromhex(
-    "e1 00 01 02 01"  # FVC, number 130
-    "1a 0b 1b 09 1e 00"  # 2026-11-27 09:30:00
-    "00 3c 28 01 01 00"  # sex 0, 60 years, 168 cm, standard 1, drug 0
-    "36 02 00 00 2c 01 0a 04 00 00 00 00"  # FVC 3.10, FEV0.5 -, FEV1 1.72, ratio 52.2 %, FEV3 -, FEV6 -
-    "04 03 00 00 00 00 00 00 00 00 00 00 00 00"  # PEF 3.88, the rest not measured
-)
+VECTORS = tomllib.loads((Path(__file__).parents[1] / "vectors" / "contec_sp10.toml").read_text(encoding="utf-8"))
+VECTOR, POINT = VECTORS["record"][0], VECTORS["curve"][0]
+RECORD, WAVE = (bytes.fromhex(v["hex"]) for v in (VECTOR, POINT))
 RECORD += bytes([sum(RECORD) % 128])
-# One point: 0.5 s (5000 = 001388), 4.2 L/s (4200 = 1068), 0.25 L (250 = 00fa); bit 7 of bytes 1 and 6 is in the first.
-WAVE = bytes.fromhex("e2 00 01 21 08 13 00 68 10 7a 00")
 WAVE += bytes([sum(WAVE) % 128])
 
 
 def test_a_record_by_the_written_layout() -> None:
     test = codec.decode_record(RECORD)
-    assert (test.number, test.kind, test.device_time) == (130, "FVC", "2026-11-27T09:30:00")
-    assert (test.sex_code, test.age_years, test.height_cm) == (0, 60, 168)
-    assert test.numbers == {"FVC": 3.10, "FEV1": 1.72, "FEV1FVC": 52.2, "PEF": 3.88}
+    assert (test.number, test.kind, test.device_time) == (VECTOR["number"], VECTOR["kind"], VECTOR["time"])
+    assert (test.sex_code, test.age_years, test.height_cm) == (0, VECTOR["age"], VECTOR["height_cm"])
+    assert test.numbers == VECTOR["numbers"]
     summary = test.summary(Device("contec-sp10"))
     assert (summary.sex, summary.stage, summary.age_years, summary.height_cm) == (None, None, 60.0, 168.0)
     assert summary.values["FEV1"].measured == 1.72
@@ -47,7 +43,11 @@ def test_a_record_by_the_written_layout() -> None:
 
 def test_a_point_of_a_curve_by_the_written_layout() -> None:
     part = codec.decode_wave(WAVE)
-    assert (part.time_s, part.flow_l_s, part.volume_l) == ((0.5,), (4.2,), (0.25,))
+    assert (part.time_s, part.flow_l_s, part.volume_l) == (
+        (POINT["time_s"],),
+        (POINT["flow_l_s"],),
+        (POINT["volume_l"],),
+    )
 
 
 def test_the_count_has_fourteen_bits() -> None:

@@ -1,7 +1,9 @@
 """HealthyPi boards: frames laid out by hand from the documented layout, and a simulated board on a pty."""
 
-import struct
 import time
+import tomllib
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -17,31 +19,18 @@ from zhenbao.firmware_sim.healthypi import HealthyPi, HealthyPiFaults
 from zhenbao.model.errors import DeviceError, FrameError
 from zhenbao.model.recording import NO_VALUE, Recording
 
-# 0A FA, length, type, payload, 00 0B; the payload field by field.
-SAMPLE = bytes.fromhex(
-    "0a fa 16 00 02"
-    "39 30 00 00"  # ECG 12345
-    "00 00 00 00 ff"  # bioimpedance, marked invalid
-    "10 27 00 00 20 4e 00 00"  # red, infrared
-    "42 0e 61 48 10"  # 36.50 degrees, SpO2 97, HR 72, RR 16
-    "00 0b"
-)
-BLOCK = bytes.fromhex("0a fa 32 00 03") + struct.pack("<8i", *range(-4, 4)) + bytes(18) + b"\x00\x0b"
-OXIMETER = bytes.fromhex("0a fa 13 00 04") + bytes(19) + b"\x00\x0b"
-V4 = bytes.fromhex("0a fa 14 00 02 c7 cf 00 00 00000000 00000000 420e 10 61 48 50 78 00 00 0b")
+VECTORS = tomllib.loads((Path(__file__).parents[1] / "vectors" / "healthypi5.toml").read_text(encoding="utf-8"))[
+    "vector"
+]
+SAMPLE, BLOCK, OXIMETER, V4 = (bytes.fromhex(vector["hex"]) for vector in VECTORS)
 
 
-@pytest.mark.parametrize(
-    ("frame", "expected"),
-    [
-        pytest.param(SAMPLE, [EcgCounts((12345,))], id="one sample"),
-        pytest.param(BLOCK, [EcgCounts(tuple(range(-4, 4)))], id="eight samples"),
-        pytest.param(OXIMETER, [], id="no ECG"),
-        pytest.param(V4, [EcgCounts((-12345,), 0, "4")], id="v4, without its made-up blood pressure"),
-    ],
-)
-def test_frames_by_the_documented_layout(frame: bytes, expected: list[EcgCounts]) -> None:
-    assert list(Decoder().feed(frame)) == expected
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["what"][:24])
+def test_frames_by_the_documented_layout(vector: dict[str, Any]) -> None:
+    told = [EcgCounts(tuple(vector["ecg"]))] if vector["ecg"] else []
+    if "variant" in vector:
+        told = [EcgCounts(tuple(vector["ecg"]), vector["electrode_status"], vector["variant"])]
+    assert list(Decoder().feed(bytes.fromhex(vector["hex"]))) == told
 
 
 @given(st.lists(st.integers(1, 30), max_size=40))

@@ -149,6 +149,7 @@ async def test_nothing_but_wrong_messages_is_an_error(keys: Path) -> None:
         await messages(nonin(faults=OximeterFaults(wrong_every=1, hangs_up_after=3)), keys, 1)
 
 
+@pytest.mark.slow
 async def test_a_silent_oximeter_says_so_and_one_that_hangs_up_ends(keys: Path, tmp_path: Path) -> None:
     with pytest.raises(DeviceError) as error:
         await messages(plx(faults=OximeterFaults(silent=True)), keys, 1)
@@ -204,6 +205,7 @@ async def test_a_bad_cable_never_bends_a_number(faults: SerialOximeterFaults) ->
     assert driver.damaged > 0
 
 
+@pytest.mark.slow
 async def test_a_serial_oximeter_that_switches_itself_off_ends_and_a_silent_one_is_an_error() -> None:
     received, _ = await read_serial(SimulatedSerial(FINGER, faults=SerialOximeterFaults(stops_after_s=4), speed=20), 99)
     assert 2 <= len(received) <= 12

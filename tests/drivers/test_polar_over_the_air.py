@@ -53,6 +53,7 @@ def truth(device: ChestStrap, recording: Recording) -> np.ndarray:
     return device.microvolts(device.sent[0][0], recording.n_samples) / 1000
 
 
+@pytest.mark.slow
 async def test_a_strip_arrives_whole_and_right(tmp_path: Path) -> None:
     device, events, driver = strap(rate_error=0.0013), [], PolarH10()
     async with near(device, tmp_path / "bonds.json") as radio:
@@ -69,6 +70,7 @@ async def test_a_strip_arrives_whole_and_right(tmp_path: Path) -> None:
     assert [r[:2].hex() for r in device.requests] == ["0100", "0200", "0300"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "faults",
     [

@@ -128,6 +128,20 @@ def test_what_goes_wrong_says_what_to_do(tmp_path: Path) -> None:
     assert "serial-absent" in gone.said
 
 
+def test_another_meter_of_the_same_kind_is_noticed_by_its_serial_number(tmp_path: Path) -> None:
+    kit = set_up(tmp_path / "kit", None)
+    link = tmp_path / "meter"
+    with onetouch.OneTouchUltra2(serial="ZBS000SIY", link=link):
+        assert kit("tech", "pair", "onetouch", "--port", str(link)).code == 0
+    with onetouch.OneTouchUltra2([onetouch.Stored(now(), 300)], serial="ZBS000OTY", link=link):
+        ended = measure(kit)
+        assert ended.code == 1
+        assert "meter-other" in ended.said
+        assert values(ended) == []
+        assert kit("tech", "pair", "onetouch", "--port", str(link)).code == 0
+        assert values(measure(kit)) == [{"value": 300, "unit": "mg/dL", "comparator": None}]
+
+
 def test_a_cable_pulled_in_mid_transfer_charts_what_came_and_the_rest_later(tmp_path: Path) -> None:
     kit = set_up(tmp_path / "kit", None)
     link = tmp_path / "meter"

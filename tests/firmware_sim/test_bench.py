@@ -21,6 +21,7 @@ IDENTIFY, IDENTITY = 0x81, 0x01
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 async def test_a_bench_beside_an_event_loop(kit, open_port) -> None:
     with Bench(speed=300.0) as bench:
         host = open_port(bench.serial_port)

@@ -183,3 +183,15 @@ def test_muscle_noise_lies_in_its_band() -> None:
     assert power[(frequency >= 19.9) & (frequency <= 150.1)].sum() > 0.999 * power.sum()
     # Two electrodes of 0.05 mV each.
     assert noise.std() == pytest.approx(0.05 * 2**0.5, rel=0.05)
+
+
+def test_a_patient_who_moves_and_an_amplifier_that_saturates() -> None:
+    quiet = EcgModel(seed=3).render(10).mv
+    moving = EcgModel(seed=3, noise=EcgNoise(motion_mv=4.0)).render(10).mv
+    jerks = np.abs(moving - quiet).max(axis=0)
+    assert 2.0 < jerks.max() <= 8.0
+    assert 0.2 < np.mean(jerks > 0.01) < 0.6, "0.4 s of every second"
+    cut = EcgModel(seed=3, noise=EcgNoise(motion_mv=4.0, saturates_mv=2.5)).render(10)
+    assert np.abs(cut.mv).max() == 2.5
+    assert cut.truth is not None
+    assert len(cut.truth.beats) > 8, "the truth is of the heart, whatever the amplifier shows"

@@ -340,6 +340,7 @@ def test_configure_commit_read_back_and_survive_a_restart(open_port, tmp_path: P
         assert frames[-1].payload == struct.pack("<BBI", 1, 0, 250)
 
 
+@pytest.mark.slow
 def test_resampled_to_the_rate_in_force_the_beats_stay_in_place(open_port, tmp_path: Path, sinus: EcgSource) -> None:
     wanted = block(ecg=1000)
     with FrontEnd(sinus, speed=FAST, settings_dir=tmp_path) as board:

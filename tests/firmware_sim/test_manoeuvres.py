@@ -7,6 +7,9 @@ import pytest
 
 from zhenbao.firmware_sim.waveforms.manoeuvres import WRONGS, Manoeuvre, random_manoeuvre
 
+pytestmark = pytest.mark.slow
+"""Each is drawn at 10 kHz: 20 s in all."""
+
 
 def drawn(wrong: str, seed: int = 5, count: int = 12) -> list[Manoeuvre]:
     random = np.random.default_rng(seed)

@@ -46,6 +46,7 @@ def test_the_second_of_two_leads_of_one_name_is_not_used(tmp_path: Path) -> None
     np.testing.assert_allclose(source.mv[1], samples[0] / GAIN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fs", [250, 257, 360, 1000])
 def test_any_rate_becomes_500_hz(tmp_path: Path, fs: int) -> None:
     source = replay(write_record(tmp_path, ["II"], sine(4 * fs, fs)[np.newaxis], fs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,6 +39,8 @@ class Chosen:
     home: Path | None
     json_lines: bool
     time_factor: float
+    ble: str = ""
+    """Instead of the kit's own setting."""
 
 
 def _typer(help_key: str) -> typer.Typer:
@@ -66,8 +68,9 @@ def everywhere(
     as_json: Annotated[bool, typer.Option("--json", help=_words("cli.json"))] = False,
     time_factor: Annotated[float, typer.Option("--time-factor", help=_words("cli.time_factor"))] = 1.0,
     lang: Annotated[str, typer.Option("--lang", help=_words("cli.lang"))] = "",
+    ble: Annotated[str, typer.Option("--ble", help=_words("cli.ble"))] = "",
 ) -> None:
-    context.obj = Chosen(home, as_json, time_factor)
+    context.obj = Chosen(home, as_json, time_factor, ble)
     if context.invoked_subcommand is None:
         with _kit(context) as kit:
             _show_visit(kit)
@@ -83,7 +86,7 @@ def _kit(context: typer.Context) -> Iterator[Kit]:
     chosen: Chosen = context.obj
     screen = Screen(_words, json_lines=chosen.json_lines)
     with open_kit(kit_home(chosen.home), SystemClock(chosen.time_factor), screen) as kit:
-        yield kit
+        yield replace(kit, settings=replace(kit.settings, bluetooth=chosen.ble)) if chosen.ble else kit
 
 
 # Patients and visits
@@ -325,17 +328,28 @@ def spirometry(
     contraindications: Annotated[
         str | None, typer.Option("--contraindications", help=_words("cli.contraindications"))
     ] = None,
+    device: Annotated[str, typer.Option("--device", help=_words("cli.spirometry_device"))] = "",
+    summary: Annotated[Path | None, typer.Option("--summary", help=_words("cli.spirometry_summary"))] = None,
     typed: Typed = None,
     sure: Sure = False,
 ) -> None:
     import asyncio
 
     from zhenbao.agent.measure.spirometry import measure_spirometry
+    from zhenbao.agent.measure.spirometry_summary import take_stored_tests, take_summary_file
     from zhenbao.agent.measure.typed import type_spirometry
+    from zhenbao.agent.settings import check_spirometer
 
+    check_spirometer(device)
+    if sum((typed is not None, summary is not None, bool(device))) > 1:
+        raise InputError("spirometry-choice")
     with _measuring(context, confirm) as (kit, visit):
         if typed is not None:
             type_spirometry(kit, visit, typed, sure=sure)
+        elif summary is not None:
+            take_summary_file(kit, visit, summary, sure=sure)
+        elif (device or kit.settings.spirometer) == "contec-sp10":
+            asyncio.run(take_stored_tests(kit, visit))
         else:
             asyncio.run(measure_spirometry(kit, visit, contraindications=contraindications))
 

@@ -24,6 +24,7 @@ _KIT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 ECG_DEVICES = ("front-end", "polar-h10", "healthypi5")
+SPIROMETERS = ("front-end", "contec-sp10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,17 @@ class KitSettings:
     """The hub's Ed25519 key, 64 hexadecimal digits: by it the kit knows an answer as the hub's."""
     modem_port: str = ""
     """AT port of a 5G modem that no ModemManager has, best as ``/dev/serial/by-id/...``."""
+    glucose_serial: str = ""
+    """Serial number of the meter enrolled on ``glucose_port``; another one there is told. Empty: not looked at."""
+    cuff_port: str = ""
+    """Serial port of a Beurer BM65 on its cable; empty: the cuff is a Bluetooth one."""
+    spirometer_port: str = ""
+    """Serial port of a Contec SP10, whose stored tests ``measure spirometry`` then takes; empty: the front-end."""
+
+    @property
+    def spirometer(self) -> str:
+        """What ``measure spirometry`` uses where the doctor names nothing: one of ``SPIROMETERS``."""
+        return "contec-sp10" if self.spirometer_port else "front-end"
 
 
 def kit_home(chosen: Path | None) -> Path:
@@ -176,6 +188,17 @@ def check_ecg_device(device: str) -> str:
     """
     if device and device not in ECG_DEVICES:
         raise InputError("choice", value=device[:32], choices=", ".join(ECG_DEVICES))
+    return device
+
+
+def check_spirometer(device: str) -> str:
+    """The device as given, if it measures the breath; empty is none chosen.
+
+    Raises:
+        InputError: ``choice``.
+    """
+    if device and device not in SPIROMETERS:
+        raise InputError("choice", value=device[:32], choices=", ".join(SPIROMETERS))
     return device
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from zhenbao.firmware_sim.bluetooth import SimulatedAir
 from zhenbao.firmware_sim.chest_strap import ChestStrap
@@ -24,6 +24,7 @@ from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
 
 if TYPE_CHECKING:
     from zhenbao.firmware_sim.glucose_meter import GlucoseRecord
+    from zhenbao.firmware_sim.peripheral import Peripheral
 
 _T = TypeVar("_T")
 _TEN_MINUTES_S = 600.0
@@ -43,6 +44,8 @@ class Bench:
         serial_link: symbolic link to the front-end's serial port, where it is made here.
         oximeter: a Bluetooth oximeter; a healthy one with the Pulse Oximeter Service where None.
         serial_oximeter: a second oximeter on a serial port of its own; none where None.
+        cables: more devices on serial ports of their own, by name; each a context manager with a ``port``.
+        delay_s: a slow link: each Bluetooth packet comes so much later.
     """
 
     def __init__(
@@ -59,6 +62,8 @@ class Bench:
         serial_link: Path | None = None,
         oximeter: PulseOximeter | NoninOximeter | None = None,
         serial_oximeter: SerialOximeter | None = None,
+        cables: Mapping[str, Any] | None = None,
+        delay_s: float = 0.0,
     ) -> None:
         self.cuff = cuff or BloodPressureMeter(speed=speed)
         self.meter = meter or GlucoseMeter()
@@ -70,8 +75,16 @@ class Bench:
         self.oximeter = oximeter or PulseOximeter(speed=speed)
         self.serial_oximeter = serial_oximeter
         self.strap = strap
-        on_air = [self.cuff, self.meter, self.thermometer, self.scale, self.oximeter, *([strap] if strap else [])]
-        self.air = SimulatedAir(on_air, port=hci_port)
+        self.cables = dict(cables or {})
+        self.on_air: list[Peripheral] = [
+            self.cuff,
+            self.meter,
+            self.thermometer,
+            self.scale,
+            self.oximeter,
+            *([strap] if strap else []),
+        ]
+        self.air = SimulatedAir(self.on_air, port=hci_port, delay_s=delay_s)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated-air", daemon=True)
 
@@ -91,11 +104,15 @@ class Bench:
         self.front_end.start()
         if self.serial_oximeter is not None:
             self.serial_oximeter.__enter__()
+        for device in self.cables.values():
+            device.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        for device in self.cables.values():
+            device.__exit__(kind, error, traceback)
         if self.serial_oximeter is not None:
             self.serial_oximeter.__exit__(kind, error, traceback)
         self.front_end.__exit__(kind, error, traceback)
@@ -128,6 +145,8 @@ class Bench:
         """A finger goes into the oximeters, or comes out (None)."""
         if self.serial_oximeter is not None:
             self.serial_oximeter.finger = finger
+        if isinstance(cabled := self.cables.get("oximeter"), SerialOximeter):
+            cabled.finger = finger
         self.call(self.oximeter.take_out if finger is None else lambda: self.oximeter.put_in(finger))
 
     def took_temperature(self, celsius: float | None) -> None:
@@ -142,9 +161,7 @@ class Bench:
         """The technician holds, or lets go, the pairing button of every Bluetooth device."""
 
         def switch() -> None:
-            for meter in (self.cuff, self.meter, self.thermometer, self.scale, self.oximeter):
+            for meter in self.on_air:
                 meter.pairing_mode = on
-            if self.strap is not None:
-                self.strap.pairing_mode = on
 
         self.call(switch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -30,8 +31,14 @@ class SimulatedAir:
     Use as ``async with SimulatedAir([cuff, meter]) as air``; ``air.hci`` is what the kit is told.
     """
 
-    def __init__(self, peripherals: Sequence[Peripheral] = (), *, port: int = 0) -> None:
+    def __init__(self, peripherals: Sequence[Peripheral] = (), *, port: int = 0, delay_s: float = 0.0) -> None:
+        """
+        Args:
+            port: 0 takes a free one.
+            delay_s: a slow link: each HCI packet comes so much later, either way.
+        """
         self.peripherals = tuple(peripherals)
+        self._delay_s = delay_s
         self.link = LocalLink()
         self._port = port
         self._server: asyncio.Server | None = None
@@ -88,10 +95,12 @@ class SimulatedAir:
             gone.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        controller = Controller("kit", host_sink=_Tcp(writer), link=self.link)
+        controller = Controller("kit", host_sink=_Tcp(writer, self._delay_s), link=self.link)
         parser = PacketParser(controller)
         try:
             while data := await reader.read(4096):
+                if self._delay_s:
+                    await asyncio.sleep(self._delay_s)
                 parser.feed_data(data)
         except (ConnectionError, core.InvalidPacketError):
             return  # the host died, or speaks something else than H4
@@ -112,9 +121,19 @@ class SimulatedAir:
 class _Tcp:
     """Where the controller's packets go."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, writer: asyncio.StreamWriter, delay_s: float) -> None:
         self._writer = writer
+        self._delay_s = delay_s
+        self._late: deque[bytes] = deque()
 
     def on_packet(self, packet: bytes) -> None:
+        if not self._delay_s:
+            self._write(packet)
+            return
+        # Each timer sends the oldest packet: their order never changes.
+        self._late.append(packet)
+        asyncio.get_running_loop().call_later(self._delay_s, lambda: self._write(self._late.popleft()))
+
+    def _write(self, packet: bytes) -> None:
         if not self._writer.is_closing():
             self._writer.write(packet)

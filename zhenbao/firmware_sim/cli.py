@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zhenbao.firmware_sim.bench import Bench
+    from zhenbao.firmware_sim.console import Button
+    from zhenbao.firmware_sim.table import Choice
     from zhenbao.firmware_sim.waveforms.ecg import EcgSource
 
 WORDS = Words(os.environ.get("ZHENBAO_LANG", ""))
 DEMO_ECG_S = 600.0
-OXIMETERS = ("plx", "nonin", "cms50d-plus")
-MG_DL_IN_MMOL_L = 18.0156
-"""Glucose is 180.156 g/mol."""
 
 app = typer.Typer(help=WORDS("sim.help"), no_args_is_help=True, rich_markup_mode=None)
 
 EcgFile = Annotated[Path | None, typer.Option("--ecg", help=WORDS("sim.option.ecg"))]
 Speed = Annotated[float, typer.Option(min=0.01, max=1000, help=WORDS("sim.option.speed"))]
 Link = Annotated[Path | None, typer.Option("--link", help=WORDS("sim.option.link"))]
+Fault = Annotated[list[str] | None, typer.Option("--fault", help=WORDS("sim.option.fault"))]
 Json = Annotated[bool, typer.Option("--json", help=WORDS("sim.option.json"))]
 
 
@@ -38,46 +38,56 @@ def devices(
     hci_port: Annotated[int, typer.Option(min=0, max=65535, help=WORDS("sim.option.hci_port"))] = 0,
     link: Link = None,
     pairing: Annotated[bool, typer.Option("--pairing", help=WORDS("sim.option.pairing"))] = False,
+    passkey: Annotated[
+        int | None, typer.Option("--passkey", min=0, max=999_999, help=WORDS("sim.option.passkey"))
+    ] = None,
     oximeter: Annotated[str, typer.Option("--oximeter", help=WORDS("sim.option.oximeter"))] = "plx",
     strap: Annotated[bool, typer.Option("--strap", help=WORDS("sim.option.strap"))] = False,
+    cable: Annotated[list[str] | None, typer.Option("--cable", help=WORDS("sim.option.cable"))] = None,
+    patient: Annotated[str, typer.Option("--patient", help=WORDS("sim.option.patient"))] = "healthy",
+    seed: Annotated[int, typer.Option("--seed", help=WORDS("sim.option.seed"))] = 1,
+    fault: Fault = None,
+    faults: Annotated[bool, typer.Option("--faults", help=WORDS("sim.option.faults"))] = False,
+    delay_ms: Annotated[float, typer.Option("--delay-ms", min=0, max=5000, help=WORDS("sim.option.delay_ms"))] = 0.0,
     as_json: Json = False,
 ) -> None:
     """All devices of a kit; runs until Ctrl-C and takes the devices' buttons on standard input."""
     import logging
 
-    from zhenbao.firmware_sim.bench import Bench
-    from zhenbao.firmware_sim.front_end import FrontEnd
-    from zhenbao.firmware_sim.oximeter import NoninOximeter
-    from zhenbao.firmware_sim.serial_oximeter import SerialOximeter
-    from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
+    from zhenbao.firmware_sim.fault_options import FAULTS, every_fault, parse_faults
+
+    if faults:
+        for device in FAULTS:
+            for name in every_fault(device):
+                typer.echo(name)
+        return
+    from zhenbao.firmware_sim.patients import DISEASES, patient_with
+    from zhenbao.firmware_sim.table import OXIMETERS, Choice, build, chosen_cables
 
     if oximeter not in OXIMETERS:
         raise InputError("choice", value=oximeter, choices=", ".join(OXIMETERS))
-    nonin = NoninOximeter(speed=speed) if oximeter == "nonin" else None
-    serial_oximeter = SerialOximeter(speed=speed) if oximeter == "cms50d-plus" else None
-    front_end = FrontEnd(_source(ecg), demo_blows(), speed=speed, link=link)
+    if patient not in DISEASES:
+        raise InputError("choice", value=patient[:32], choices=", ".join(DISEASES))
+    choice = Choice(
+        parse_faults(fault or []),
+        patient_with(patient, seed),
+        oximeter,
+        strap,
+        chosen_cables(cable or [], oximeter),
+        speed,
+        hci_port,
+        link,
+        passkey,
+        delay_ms / 1000,
+    )
     # bumble warns of every refused pairing and every link that drops: all part of the play here.
     logging.getLogger("bumble").setLevel(logging.CRITICAL)
-    chest = None
-    if strap:
-        from zhenbao.firmware_sim.chest_strap import RATE_HZ, strap_of
-        from zhenbao.firmware_sim.waveforms.ecg import EcgModel, EcgNoise
-
-        noise = EcgNoise(baseline_wander_mv=0.05, muscle_mv=0.01, white_mv=0.003)
-        chest = strap_of(EcgModel(noise=noise).render(DEMO_ECG_S, RATE_HZ), speed=speed)
-    with Bench(
-        front_end=front_end,
-        strap=chest,
-        speed=speed,
-        hci_port=hci_port,
-        oximeter=nonin,
-        serial_oximeter=serial_oximeter,
-    ) as bench:
+    with build(choice, None if ecg is None else _source(ecg)) as bench:
         if pairing:
             bench.pairing_mode(True)
-        more = {} if serial_oximeter is None else {"oximeter": serial_oximeter.port}
-        _announce(as_json, hci=bench.hci, serial=bench.serial_port, **more)
-        _until_interrupted(lambda line: _press(bench, line))
+        ports = {name: device.port for name, device in bench.cables.items()}
+        _announce(as_json, hci=bench.hci, serial=bench.serial_port, **ports)
+        _until_interrupted(lambda line: _press(bench, choice, line))
 
 
 @app.command("front-end", help=WORDS("sim.front_end.help"))
@@ -99,20 +109,66 @@ def front_end(
 
 
 @app.command("cuff-cable", help=WORDS("sim.cuff_cable.help"))
-def cuff_cable(link: Link = None, as_json: Json = False) -> None:
-    """A Beurer BM65 on its serial cable, with three stored measurements; runs until Ctrl-C."""
+def cuff_cable(link: Link = None, speed: Speed = 1.0, fault: Fault = None, as_json: Json = False) -> None:
+    """A Beurer BM65 on its serial cable, with three stored measurements; runs until Ctrl-C and takes ``bp`` buttons."""
     from datetime import datetime
 
+    from zhenbao.firmware_sim import console
+    from zhenbao.firmware_sim.fault_options import faults_of, parse_faults
     from zhenbao.firmware_sim.serial_cuff import SerialCuff, StoredReading
+    from zhenbao.model.time import SystemClock, local_time
 
     memory = [
         StoredReading(148, 92, 76, datetime(2026, 11, 22, 7, 30)),  # noqa: DTZ001 - the cuff's own time
         StoredReading(142, 88, 72, datetime(2026, 11, 21, 21, 5)),  # noqa: DTZ001
         StoredReading(150, 94, 80, datetime(2026, 11, 21, 7, 20)),  # noqa: DTZ001
     ]
-    with SerialCuff(memory, link=link) as cuff:
+    faults = parse_faults(fault or []).get("cuff-cable") or faults_of("cuff-cable")
+    with SerialCuff(memory, faults, link, speed=speed) as cuff:
+
+        def press(button: console.Button) -> bool:
+            if not isinstance(button, console.PressCuff):
+                return False
+            now = local_time(SystemClock().now_ms()).replace(tzinfo=None, second=0, microsecond=0)
+            cuff.press_start(StoredReading(button.systolic, button.diastolic, button.pulse, now))
+            return True
+
         _announce(as_json, cuff=cuff.port)
-        _until_interrupted(None)
+        _until_interrupted(lambda line: _pressed(line, press))
+
+
+@app.command("spirometer", help=WORDS("sim.spirometer.help"))
+def spirometer(
+    link: Link = None,
+    patient: Annotated[str, typer.Option("--patient", help=WORDS("sim.option.patient"))] = "healthy",
+    fault: Fault = None,
+    as_json: Json = False,
+) -> None:
+    """A Contec SP10 on its cable; runs until Ctrl-C and takes ``blow`` and ``patient`` on standard input."""
+    from zhenbao.firmware_sim import console
+    from zhenbao.firmware_sim.contec import ContecSpirometer
+    from zhenbao.firmware_sim.fault_options import faults_of, parse_faults
+    from zhenbao.firmware_sim.patients import DISEASES, patient_with
+    from zhenbao.firmware_sim.table import spirometer_numbers
+
+    if patient not in DISEASES:
+        raise InputError("choice", value=patient[:32], choices=", ".join(DISEASES))
+    faults = parse_faults(fault or []).get("spirometer") or faults_of("spirometer")
+    person = patient_with(patient, 1)
+    with ContecSpirometer(faults=faults, link=link) as device:
+
+        def press(button: console.Button) -> bool:
+            nonlocal person
+            if isinstance(button, console.NextPatient):
+                person = patient_with(button.disease, button.seed)
+            elif isinstance(button, console.NextPatientBlows):
+                device.blow(spirometer_numbers(person), height_cm=person.height_cm)
+            else:
+                return False
+            return True
+
+        _announce(as_json, spirometer=device.port)
+        _until_interrupted(lambda line: _pressed(line, press))
 
 
 @app.command("meter", help=WORDS("sim.meter.help"))
@@ -125,6 +181,7 @@ def meter(
     """A glucose meter on a cable; runs until Ctrl-C and takes drops of blood on standard input."""
     from zhenbao.firmware_sim.serial_meters.contour import ContourMeter
     from zhenbao.firmware_sim.serial_meters.onetouch import OneTouchUltra2
+    from zhenbao.firmware_sim.table import MG_DL_IN_MMOL_L
 
     if kind == "onetouch":
         with OneTouchUltra2(mmol_display=mmol, link=link) as one_touch:
@@ -168,17 +225,30 @@ def modem(
 
 def _drop(line: str, test: Callable[[float], object]) -> None:
     from zhenbao.firmware_sim import console
+    from zhenbao.firmware_sim.table import MG_DL_IN_MMOL_L
+
+    def press(button: console.Button) -> bool:
+        if not isinstance(button, console.DropOfBlood):
+            return False
+        test(button.mmol_l * MG_DL_IN_MMOL_L)
+        return True
+
+    _pressed(line, press)
+
+
+def _pressed(line: str, press: Callable[[Button], bool]) -> None:
+    """Press one button; ``press`` says False for one that this device has not."""
+    from zhenbao.firmware_sim import console
 
     try:
         button = console.parse(line)
         if button is None:
             return
-        if not isinstance(button, console.DropOfBlood):
+        if not press(button):
             raise InputError("sim-command")
     except ZhenbaoError as error:
         _complain(error)
         return
-    test(button.mmol_l * MG_DL_IN_MMOL_L)
     typer.echo(WORDS("sim.pressed"))
 
 
@@ -222,12 +292,13 @@ def _until_interrupted(press: Callable[[str], None] | None) -> None:
         return
 
 
-def _press(bench: Bench, line: str) -> None:
+def _press(bench: Bench, choice: Choice, line: str) -> None:
     from zhenbao.firmware_sim import console
     from zhenbao.firmware_sim.cuff import Reading
     from zhenbao.firmware_sim.oximeter import Finger
+    from zhenbao.firmware_sim.patients import patient_with
+    from zhenbao.firmware_sim.table import ECG_S, blow_into_cables, press_cables
     from zhenbao.firmware_sim.waveforms.ecg import EcgModel, inferior_elevation, third_degree_block
-    from zhenbao.firmware_sim.waveforms.spirometry import demo_blows
     from zhenbao.firmware_sim.waveforms.syringe import SyringeStrokes
 
     try:
@@ -238,8 +309,10 @@ def _press(bench: Bench, line: str) -> None:
     match button:
         case console.PressCuff() as cuff:
             bench.press_start(Reading(cuff.systolic, cuff.diastolic, cuff.mean, cuff.pulse, bench.meter.now()))
+            press_cables(bench, pressure=(cuff.systolic, cuff.diastolic, cuff.pulse))
         case console.DropOfBlood(mmol_l=mmol_l):
             bench.test_blood(mmol_l)
+            press_cables(bench, mmol_l=mmol_l)
         case console.PutFinger(saturation=saturation, pulse=pulse):
             bench.put_in(None if saturation is None else Finger(saturation, pulse))
         case console.TakeTemperature(celsius=celsius):
@@ -257,7 +330,14 @@ def _press(bench: Bench, line: str) -> None:
             }[kind]
             bench.front_end.ecg = model.render(DEMO_ECG_S)
         case console.NextPatientBlows():
-            bench.front_end.blows.extend(demo_blows())
+            bench.front_end.blows.extend(choice.patient.blows())
+            blow_into_cables(bench, choice.patient)
+        case console.NextPatient(disease=disease, seed=seed):
+            choice.patient = patient_with(disease, seed)
+            bench.front_end.ecg = choice.patient.ecg(choice.faults.get("ecg")).render(ECG_S)
+            bench.front_end.blows.clear()
+            bench.front_end.blows.extend(choice.patient.blows())
+            bench.put_in(choice.patient.finger)
         case console.SyringeAtSensor(gain=gain):
             bench.front_end.blows.appendleft(SyringeStrokes(gain=gain))
         case None:

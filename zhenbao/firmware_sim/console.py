@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zhenbao.firmware_sim.patients import DISEASES
 from zhenbao.model.errors import InputError
 
 
@@ -76,6 +77,14 @@ class SyringeAtSensor:
     gain: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class NextPatient:
+    """``patient obstruction [7]``: another person comes: heart, blows and finger are theirs from now on."""
+
+    disease: str
+    seed: int = 1
+
+
 Button = (
     PressCuff
     | DropOfBlood
@@ -86,6 +95,7 @@ Button = (
     | PutElectrodes
     | NextPatientBlows
     | SyringeAtSensor
+    | NextPatient
 )
 ECG_KINDS = ("sinus", "block", "af", "st")
 
@@ -126,6 +136,10 @@ def parse(line: str) -> Button | None:
                 return SyringeAtSensor()
             case ["syringe", gain] if 0.5 <= float(gain) <= 1.5:
                 return SyringeAtSensor(float(gain))
+            case ["patient", disease] if disease in DISEASES:
+                return NextPatient(disease)
+            case ["patient", disease, seed] if disease in DISEASES:
+                return NextPatient(disease, int(seed))
             case _:
                 raise InputError("sim-command")
     except ValueError:

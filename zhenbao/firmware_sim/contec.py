@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zhenbao.firmware_sim.serial_board import SerialBoard
+from zhenbao.model.time import SystemClock, local_time
+
+if TYPE_CHECKING:
+    from zhenbao.model.time import Clock
 
 _NAMES = ("fvc", "fev05", "fev1", "ratio", "fev3", "fev6", "pef", "fef25", "fef50", "fef75", "fef2575", "peft", "evol")
 _POINTS_PER_PART = 100
@@ -38,6 +45,14 @@ class ContecFaults:
     """A point of the k-th test's curve has a flow that nobody breathes."""
     no_empty_part: bool = False
     """A curve ends without an empty part: the next test follows, or silence."""
+    clock_offset: timedelta = field(default_factory=timedelta)
+    """Its clock minus the true time, until a host sets it."""
+    foreign_answer: bool = False
+    """It answers the greeting as another device would."""
+    cut_after_bytes: int | None = None
+    """The cable is pulled after so many bytes."""
+    bytes_per_s: float = 0.0
+    """A slow line; 0 is as fast as the host reads."""
 
 
 @dataclass
@@ -51,14 +66,42 @@ class ContecSpirometer(SerialBoard):
     """The spirometer."""
 
     def __init__(
-        self, tests: Sequence[SimulatedTest], *, faults: ContecFaults = ContecFaults(), chunk_bytes: int = 4096
+        self,
+        tests: Sequence[SimulatedTest] = (),
+        *,
+        faults: ContecFaults = ContecFaults(),
+        chunk_bytes: int = 4096,
+        link: Path | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        super().__init__(chunk_bytes)
+        super().__init__(chunk_bytes, link=link, cut_after_bytes=faults.cut_after_bytes, bytes_per_s=faults.bytes_per_s)
         self.tests = list(tests)
+        self._clock = clock or SystemClock()
+        self.clock_offset = faults.clock_offset
+        """Its clock minus the true time now."""
         self.heard = Heard()
         self._faults = faults
         self._test = -1
         self._parts: list[bytes] = []
+
+    def now(self) -> datetime:
+        """Its own wall time, naive."""
+        return local_time(self._clock.now_ms()).replace(tzinfo=None) + self.clock_offset
+
+    def blow(
+        self,
+        numbers: Mapping[str, int],
+        *,
+        age: int = 60,
+        height_cm: int = 168,
+        points: Sequence[tuple[float, float, float]] = (),
+    ) -> SimulatedTest:
+        """Somebody has blown and the test is stored, by its own clock. ``numbers`` as `SimulatedTest` counts them."""
+        at = self.now()
+        when = (at.year - 2000, at.month, at.day, at.hour, at.minute, at.second)
+        test = SimulatedTest(len(self.tests) + 1, when, dict(numbers), points, age=age, height_cm=height_cm)
+        self.tests.append(test)
+        return test
 
     def run(self) -> None:
         buffer = bytearray()
@@ -72,8 +115,10 @@ class ContecSpirometer(SerialBoard):
     def _obey(self, order: bytes) -> None:
         head = order[0]
         if head == 0x80:
-            self._tell(0xF0)
+            self._test = -1
+            self._tell(*([0xE1] + [0] * 42 if self._faults.foreign_answer else [0xF0]))
         elif head == 0x83:
+            self.clock_offset += _told(order) - self.now()
             self._tell(0xF3)
         elif head == 0x82:
             self._tell(0xF2)
@@ -131,6 +176,12 @@ class ContecSpirometer(SerialBoard):
 
     def _tell(self, *values: int) -> None:
         self.send(_summed(*values))
+
+
+def _told(order: bytes) -> datetime:
+    """The time that the host tells: year of the century to second, then milliseconds as a pair."""
+    year, month, day, hour, minute, second, low, high = order[1:9]
+    return datetime(2000 + year, month, day, hour, minute, second, 1000 * (low + 128 * high))  # noqa: DTZ001 - no zone
 
 
 def _cut(buffer: bytearray) -> bytes | None:

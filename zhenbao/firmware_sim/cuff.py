@@ -60,6 +60,8 @@ class CuffFaults:
     clock_offset: timedelta = field(default_factory=timedelta)
     """Its clock minus the true time."""
     kilopascal: bool = False
+    big_endian: bool = False
+    """It is a Beurer BM85: flags 56, mean 0, the user always there, pulse and status with their high byte first."""
     hangs_up_after_sending: bool = False
     hangs_up_before_sending: bool = False
     """It ends the link when the host has subscribed, before the reading is out; the reading stays."""
@@ -74,6 +76,10 @@ class CuffFaults:
     """It ends the link in the middle of the inflation; the reading waits for the next link."""
 
 
+_PLAIN = Identity(model="BP-SIM", serial="BP-0001")
+_BM85 = Identity("Beurer", "BM85", "BP-0085", "1.0")
+
+
 class BloodPressureMeter(Peripheral):
     """The cuff. ``speed`` > 1 shortens inflation; ``live_pressure`` makes it show itself while it inflates (2A36)."""
 
@@ -82,12 +88,12 @@ class BloodPressureMeter(Peripheral):
         *,
         name: str = "ZB-BP-SIM",
         address: str = "F0:00:00:00:18:10",
-        identity: Identity = Identity(model="BP-SIM", serial="BP-0001"),  # noqa: B008 - frozen
+        identity: Identity | None = None,
         faults: CuffFaults = CuffFaults(),
         speed: float = 1.0,
         live_pressure: bool = False,
     ) -> None:
-        super().__init__(name, address, 0x1810, identity)
+        super().__init__(name, address, 0x1810, identity or (_BM85 if faults.big_endian else _PLAIN))
         self.speed = speed
         self.faults = faults
         self.live_pressure = live_pressure
@@ -143,6 +149,16 @@ class BloodPressureMeter(Peripheral):
 
     def frame(self, reading: Reading) -> bytes:
         """The bytes of 2A35 for a reading, faults included."""
+        if self.faults.big_endian:
+            at = None if reading.at is None else reading.at + self.faults.clock_offset
+            return layouts.blood_pressure_bm85(
+                reading.systolic or 0,
+                reading.diastolic or 0,
+                at,
+                reading.pulse or 0,
+                reading.user or 0,
+                reading.status or 0,
+            )[: self.faults.truncated]
         whole = layouts.blood_pressure(
             self._pressure(reading.systolic),
             self._pressure(reading.diastolic),

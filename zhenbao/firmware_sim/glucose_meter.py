@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -97,6 +97,10 @@ class GlucoseFaults:
     only_newer: bool = False
     """A request for all records is not supported; it must be asked for those from a number on."""
     never_advertises: bool = False
+    forgets_subscriptions: bool = False
+    """It drops the CCCDs of a bonded host when the link ends (against the specification)."""
+    clock_offset: timedelta = field(default_factory=timedelta)
+    """Its clock minus the true time, beside ``clock_offset_s``."""
 
 
 ClockKind = Literal["current-time", "date-time", "contour", "none"]
@@ -142,12 +146,13 @@ class GlucoseMeter(Peripheral):
     def faults(self, faults: GlucoseFaults) -> None:
         self._faults = faults
         self.never_advertises = faults.never_advertises
+        self.forgets_subscriptions = faults.forgets_subscriptions
         self.changed()
 
     def now(self) -> datetime:
         """The meter's own wall time, naive."""
         true = local_time(self._clock.now_ms()).replace(tzinfo=None)
-        return true + timedelta(seconds=self.clock_offset_s)
+        return true + timedelta(seconds=self.clock_offset_s) + self.faults.clock_offset
 
     def add_record(self, record: GlucoseRecord) -> None:
         """A new result is stored. Its sequence number is the caller's affair."""

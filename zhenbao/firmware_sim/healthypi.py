@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from zhenbao.firmware_sim.serial_board import SerialBoard
@@ -30,6 +31,8 @@ class HealthyPiFaults:
     silent_after: int = 0
     lead_off: tuple[int, int] = (0, 0)
     """Samples [start, stop) at which v4's amplifier reports an electrode off."""
+    cut_after_bytes: int | None = None
+    """The cable is pulled after so many bytes."""
 
 
 class HealthyPi(SerialBoard):
@@ -44,8 +47,9 @@ class HealthyPi(SerialBoard):
         speed: float = 1.0,
         faults: HealthyPiFaults = HealthyPiFaults(),
         chunk_bytes: int = 4096,
+        link: Path | None = None,
     ) -> None:
-        super().__init__(chunk_bytes)
+        super().__init__(chunk_bytes, link=link, cut_after_bytes=faults.cut_after_bytes)
         self._counts = counts
         self._rate_hz = rate_hz
         self._kind = kind

@@ -78,6 +78,16 @@ def blood_pressure(
     return value + (b"" if status is None else struct.pack("<H", status))
 
 
+def blood_pressure_bm85(
+    systolic: int, diastolic: int, at: datetime | None, pulse: int, user: int, status: int
+) -> bytes:
+    """2A35 as a Beurer BM85 sends it (captures of another project): flags 56, mean 0, user always, and pulse and status
+    with their high byte first. mmHg and per minute."""
+    value = bytes([0x56]) + bytes(Sfloat(systolic)) + bytes(Sfloat(diastolic)) + bytes(Sfloat(0))
+    value += bytes(7) if at is None else date_time(at)
+    return value + struct.pack(">HBH", pulse, user, status)
+
+
 def cuff_pressure(pressure: Sfloat, *, kilopascal: bool = False) -> bytes:
     """Intermediate Cuff Pressure (2A36): the pressure now; diastolic and mean are NaN."""
     return blood_pressure(pressure, NAN, NAN, kilopascal=kilopascal)

@@ -42,14 +42,19 @@ class Identity:
 class _OnlyInPairingMode(PairingDelegate):  # type: ignore[misc]  # bumble has no types here
     """A pairing is accepted only while a technician holds the button: Just Works, or with digits on the display."""
 
-    def __init__(self, allowed: Callable[[], bool], display: Callable[[int], None] | None) -> None:
+    def __init__(self, allowed: Callable[[], bool], display: Callable[[int], None] | None, passkey: int | None) -> None:
         capability = PairingDelegate.IoCapability
         super().__init__(capability.NO_OUTPUT_NO_INPUT if display is None else capability.DISPLAY_OUTPUT_ONLY)
         self._allowed = allowed
         self._display = display
+        self._passkey = passkey
 
     async def accept(self) -> bool:
         return self._allowed()
+
+    async def generate_passkey(self) -> int:
+        digits: int = await super().generate_passkey() if self._passkey is None else self._passkey
+        return digits
 
     async def display_number(self, number: int, digits: int) -> None:
         if self._display is not None:
@@ -78,6 +83,8 @@ class Peripheral(ABC):
         """Whether it shows six digits when it is paired, and wants them typed by the host."""
         self.digits: int | None = None
         """The digits on its display; None while no pairing asks for them."""
+        self.passkey: int | None = None
+        """Six digits that it shows in every pairing; None: others each time, where it shows any."""
         self.connection: Any = None
         """The link to a host (bumble's ``Connection``), or None."""
         self._service = service
@@ -130,13 +137,7 @@ class Peripheral(ABC):
         )
         device = self._powered = Device.from_config_with_hci(configuration, transport.source, transport.sink)
         device.keystore = self._bonds
-        device.pairing_config_factory = lambda _: PairingConfig(
-            sc=True,
-            mitm=self.shows_digits,
-            bonding=True,
-            delegate=_OnlyInPairingMode(lambda: self._pairing_mode, self._show if self.shows_digits else None),
-            identity_address_type=PairingConfig.AddressType.RANDOM,
-        )
+        device.pairing_config_factory = lambda _: self._pairing()
         device.on(Device.EVENT_CONNECTION, self._on_connection)
         device.gatt_server.on(device.gatt_server.EVENT_CHARACTERISTIC_SUBSCRIPTION, self._on_subscription)
         device.add_services([*self.services(), self._device_information()])
@@ -154,6 +155,16 @@ class Peripheral(ABC):
         self._in_the_air = True
         self.spawn(self._live())
         self._wake.set()
+
+    def _pairing(self) -> PairingConfig:
+        shows = self.shows_digits or self.passkey is not None
+        return PairingConfig(
+            sc=True,
+            mitm=shows,
+            bonding=True,
+            delegate=_OnlyInPairingMode(lambda: self._pairing_mode, self._show if shows else None, self.passkey),
+            identity_address_type=PairingConfig.AddressType.RANDOM,
+        )
 
     async def power_off(self) -> None:
         """Leave the air; bonds, subscriptions and stored readings stay."""

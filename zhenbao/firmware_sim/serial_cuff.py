@@ -6,16 +6,13 @@ diastolic - 25, pulse, month, day, hour, minute, year - 2000. A pty has no speed
 
 from __future__ import annotations
 
-import os
-import select
 import threading
-import tty
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from zhenbao.firmware_sim.serial_board import CableOut, SerialBoard
 
 DESCRIPTION = "Andon Blood Pressure Meter KD001"
 _HEADER = 0xAC
@@ -71,68 +68,59 @@ class SerialCuffFaults:
     """The cable is pulled in the middle of this record."""
     count: int | None = None
     """How many records it claims."""
+    clock_offset: timedelta = field(default_factory=timedelta)
+    """Its clock minus the true time."""
+    cut_after_bytes: int | None = None
+    """The cable is pulled after so many bytes."""
+    bytes_per_s: float = 0.0
+    """A slow line; 0 is as fast as the host reads."""
 
 
-class SerialCuff:
+class SerialCuff(SerialBoard):
     """The cuff; a context manager. ``port`` is what the kit opens.
 
     Args:
         readings: its memory, in its own order; may hold any nine bytes as well.
         link: symbolic link to the port, for a name that stays.
+        speed: how many times faster than real time it inflates.
     """
 
     def __init__(
         self,
-        readings: Sequence[StoredReading | bytes],
+        readings: Sequence[StoredReading | bytes] = (),
         faults: SerialCuffFaults = SerialCuffFaults(),
         link: Path | None = None,
+        *,
+        speed: float = 1.0,
     ) -> None:
+        super().__init__(link=link, cut_after_bytes=faults.cut_after_bytes, bytes_per_s=faults.bytes_per_s)
         self.faults = faults
         self.memory = [bytes(reading) for reading in readings]
         self.asked: list[bytes] = []
         """Every command that it took."""
-        self._link = link
+        self._speed = speed
+        self._busy = threading.Event()
         self._records_sent = 0
         self._pending = b""
 
-    def __enter__(self) -> Self:
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        self._wake_read, self._wake = os.pipe()
-        self.port = os.ttyname(self._slave)
-        if self._link is not None:
-            self._link.unlink(missing_ok=True)
-            self._link.symlink_to(self.port)
-            self.port = str(self._link)
-        self._pulled = False
-        self._thread = threading.Thread(target=self._live, name="serial-cuff", daemon=True)
-        self._thread.start()
-        return self
+    def measure(self, reading: StoredReading | bytes) -> None:
+        """A measurement is finished: the newest record stands last."""
+        self.memory.append(bytes(_by_its_clock(reading, self.faults)))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        os.write(self._wake, b"x")
-        self._thread.join()
-        if not self._pulled:
-            self._pull()
-        os.close(self._wake)
-        os.close(self._wake_read)
-        if self._link is not None:
-            self._link.unlink(missing_ok=True)
+    def press_start(self, reading: StoredReading | bytes, seconds: float = 35.0) -> None:
+        """The doctor presses START: the cuff hears nothing while it inflates, and then has ``reading``."""
 
-    def _pull(self) -> None:
-        self._pulled = True
-        os.close(self._master)
-        os.close(self._slave)
+        def finish() -> None:
+            self.measure(reading)
+            self._busy.clear()
 
-    def _live(self) -> None:
-        while not self._pulled:
-            readable, _, _ = select.select([self._master, self._wake_read], [], [])
-            if self._wake_read in readable:
-                return
-            self._pending += os.read(self._master, 64)
-            while not self._pulled and self._take():
+        self._busy.set()
+        threading.Timer(seconds / self._speed, finish).start()
+
+    def run(self) -> None:
+        while self.is_on:
+            self._pending += self.receive(0.05)
+            while self._take():
                 pass
 
     def _take(self) -> bool:
@@ -144,7 +132,7 @@ class SerialCuff:
             return False
         command, self._pending = self._pending[:size], self._pending[size:]
         self.asked.append(command)
-        if not self.faults.silent:
+        if not (self.faults.silent or self._busy.is_set()):
             self._answer(command)
         return True
 
@@ -152,11 +140,11 @@ class SerialCuff:
         match command[0]:
             case 0xAA:
                 if sum(asked == command for asked in self.asked) > self.faults.deaf_hellos:
-                    self._send(bytes([self.faults.greeting]))
+                    self.send(bytes([self.faults.greeting]))
             case 0xA4:
-                self._send(DESCRIPTION.encode().ljust(32))
+                self.send(DESCRIPTION.encode().ljust(32))
             case 0xA2:
-                self._send(bytes([len(self.memory) if self.faults.count is None else self.faults.count]))
+                self.send(bytes([len(self.memory) if self.faults.count is None else self.faults.count]))
             case 0xA3:
                 self._send_record(command[1])
 
@@ -173,10 +161,11 @@ class SerialCuff:
         if faults.short_record == number:
             del record[5:]
         if faults.pulled_at == number:
-            self._send(bytes(record[:4]))
-            self._pull()
-            return
-        self._send(bytes(faults.noise_before) + bytes(record))
+            self.send(bytes(record[:4]))
+            self.pull_cable()
+            raise CableOut
+        self.send(bytes(faults.noise_before) + bytes(record))
 
-    def _send(self, data: bytes) -> None:
-        os.write(self._master, data)
+
+def _by_its_clock(reading: StoredReading | bytes, faults: SerialCuffFaults) -> StoredReading | bytes:
+    return replace(reading, at=reading.at + faults.clock_offset) if isinstance(reading, StoredReading) else reading

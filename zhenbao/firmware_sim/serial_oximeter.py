@@ -18,6 +18,7 @@ from zhenbao.firmware_sim.oximeter import Finger
 
 PACKETS_PER_S = 60
 _BURST_S = 0.02
+_HOST_READS_WITHIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class SerialOximeterFaults:
     """Every k-th byte is lost."""
     stops_after_s: float | None = None
     """It switches itself off after so many seconds of its own time."""
+    cut_after_bytes: int = 0
+    """The cable is pulled after so many bytes."""
 
 
 class SerialOximeter:
@@ -62,6 +65,7 @@ class SerialOximeter:
         self._speed = speed
         self._link = link
         self._bytes = 0
+        self._plugged = True
         self._off = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cms50d-plus", daemon=True)
 
@@ -83,8 +87,8 @@ class SerialOximeter:
     ) -> None:
         self._off.set()
         self._thread.join()
-        os.close(self._master)
-        os.close(self._slave)
+        if self._plugged:
+            self._pull_cable()
         if self._link is not None:
             self._link.unlink(missing_ok=True)
 
@@ -109,8 +113,19 @@ class SerialOximeter:
             burst = b"".join(self._on_the_line(self.packet(n)) for n in range(sent, due))
             sent = due
             # Nobody reads: what does not fit is lost, as on a real line.
+            cut = self.faults.cut_after_bytes
+            pulled = cut and self._bytes >= cut
             with contextlib.suppress(BlockingIOError):
-                os.write(self._master, burst)
+                os.write(self._master, burst[: len(burst) - (self._bytes - cut)] if pulled else burst)
+            if pulled:
+                time.sleep(_HOST_READS_WITHIN_S)  # a pty forgets what was not read when it closes; a cable does not
+                self._pull_cable()
+                return
+
+    def _pull_cable(self) -> None:
+        self._plugged = False
+        os.close(self._master)
+        os.close(self._slave)
 
     def _on_the_line(self, packet: bytes) -> bytes:
         sent = bytearray()

@@ -68,6 +68,9 @@ def pair(
     device: Annotated[str, typer.Argument(help=_words("tech.help.device"))],
     seconds: Annotated[float, typer.Option("--seconds", help=_words("tech.help.seconds"))] = 60.0,
     port: Annotated[str, typer.Option("--port", help=_words("tech.help.meter_port"))] = "",
+    passkey: Annotated[
+        int | None, typer.Option("--passkey", min=0, max=999_999, help=_words("tech.help.passkey"))
+    ] = None,
 ) -> None:
     from zhenbao.agent.kit import BONDS
     from zhenbao.agent.settings import SERIAL_GLUCOSE_METERS, kit_home, load_settings, save_settings
@@ -80,7 +83,7 @@ def pair(
         typer.echo(_words("tech.enrolled", port=port, **told))
         return
     settings = load_settings(home)
-    address = asyncio.run(_pair(device, settings.bluetooth or None, home / BONDS, seconds))
+    address = asyncio.run(_pair(device, _radio(context, settings.bluetooth), home / BONDS, seconds, passkey))
     if device == "glucose":
         enrol_by_radio(home)
     elif device == "polar-h10":
@@ -104,7 +107,7 @@ def set_clock(
         typer.echo(_words("tech.clock_set", model=meter.model, serial=meter.serial, minutes=before_s / 60))
 
 
-async def _pair(device: str, address: str | None, keys: Path, seconds: float) -> str:
+async def _pair(device: str, address: str | None, keys: Path, seconds: float, passkey: int | None) -> str:
     """Pair and give the device's address."""
     from zhenbao.agent.settings import SERIAL_GLUCOSE_METERS
     from zhenbao.drivers.bp.driver import BloodPressureCuff
@@ -136,6 +139,11 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
     services, protected = drivers[device]
     notes: list[str] = []
 
+    async def digits() -> int | None:
+        if passkey is not None:
+            return passkey
+        return await ask_passkey(_words)
+
     async def learn(link: GattLink) -> None:
         if device == "bp":
             notes.extend(cuff_quirk(await device_information(link, BloodPressureCuff.name)).notes)
@@ -145,7 +153,7 @@ async def _pair(device: str, address: str | None, keys: Path, seconds: float) ->
             typer.echo(_words("tech.nonin_pairing"))
         typer.echo(_words("tech.searching"))
         found = await radio.find(*services, timeout_s=seconds)
-        await radio.pair(found, *protected, passkey=lambda: ask_passkey(_words), afterwards=learn)
+        await radio.pair(found, *protected, passkey=digits, afterwards=learn)
         typer.echo(_words("tech.paired", name=found.name or found.address))
         for note in notes:
             typer.echo(_words(f"cuff_note.{note}"))
@@ -166,7 +174,7 @@ def scan(
     if not cable_only:
         home = kit_home(_home(context))
         typer.echo(_words("tech.scanning", seconds=seconds))
-        near += asyncio.run(near_by_radio(load_settings(home).bluetooth or None, home / BONDS, seconds))
+        near += asyncio.run(near_by_radio(_radio(context, load_settings(home).bluetooth), home / BONDS, seconds))
     for one in near:
         by = " ".join(one.drivers) or _words("tech.no_driver")
         typer.echo(_words("tech.near", place=one.place, name=one.name or "-", drivers=by))
@@ -187,7 +195,7 @@ def capture(
     from zhenbao.technician.sessions import capture as take
 
     home = kit_home(_home(context))
-    address = load_settings(home).bluetooth or None
+    address = _radio(context, load_settings(home).bluetooth)
     values = asyncio.run(take(driver, file, address=address, keys=home / BONDS, port=port, clock=SystemClock()))
     typer.echo(_words("tech.captured", count=len(values), file=file))
 
@@ -213,6 +221,8 @@ def setup(
     bluetooth: Annotated[str, typer.Option("--bluetooth", help=_words("tech.help.bluetooth"))] = "",
     front_end: Annotated[str, typer.Option("--front-end", help=_words("tech.help.front_end"))] = "",
     oximeter: Annotated[str, typer.Option("--oximeter", help=_words("tech.help.oximeter"))] = "",
+    cuff: Annotated[str, typer.Option("--cuff", help=_words("tech.help.cuff"))] = "",
+    spirometer: Annotated[str, typer.Option("--spirometer", help=_words("tech.help.spirometer"))] = "",
     altitude: Annotated[int | None, typer.Option("--altitude", help=_words("tech.help.altitude"))] = None,
     hub_phone: Annotated[str, typer.Option("--hub-phone", help=_words("tech.help.hub_phone"))] = "",
     chest_pain_phone: Annotated[
@@ -286,6 +296,8 @@ def setup(
         probe_url=probe_url,
         probe_key=probe_key,
         modem_port=modem_port,
+        cuff_port=cuff,
+        spirometer_port=spirometer,
     )
     asker(settings)
     if (home / FILE).exists():  # what pairing assigned stays, and what is not given of the uplink
@@ -298,6 +310,7 @@ def setup(
             probe_url=probe_url or before.probe_url,
             probe_key=probe_key or before.probe_key,
             modem_port=modem_port or before.modem_port,
+            glucose_serial=before.glucose_serial,
         )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
@@ -367,6 +380,11 @@ def syringe(
             record = asyncio.run(verify_front_end(kit, where, syringe_l=volume, seconds=seconds))
     if record.check.verdict != "passed":
         raise typer.Exit(1)
+
+
+def _radio(context: typer.Context, set_up: str) -> str | None:
+    """Which Bluetooth: as chosen before the command, else as set up; None is the tablet's own."""
+    return getattr(context.obj, "ble", "") or set_up or None
 
 
 def _home(context: typer.Context) -> Path | None:

@@ -34,7 +34,7 @@ async def enrol_on_cable(home: Path, meter: str, port: str) -> Device:
     driver = SERIAL_METERS[meter]()
     async with open_serial(port, driver.baud) as link:
         device = await driver.identify(link)
-    save_settings(home, replace(settings, glucose_meter=meter, glucose_port=port))
+    save_settings(home, replace(settings, glucose_meter=meter, glucose_port=port, glucose_serial=device.serial))
     return device
 
 
@@ -42,7 +42,7 @@ def enrol_by_radio(home: Path) -> None:
     """The kit's glucose meter is the paired one from now on, not one on a cable."""
     settings = load_settings(home)
     if settings.glucose_meter:
-        save_settings(home, replace(settings, glucose_meter="", glucose_port=""))
+        save_settings(home, replace(settings, glucose_meter="", glucose_port="", glucose_serial=""))
 
 
 async def set_clock(home: Path, seconds: float) -> tuple[Device, float | None]:

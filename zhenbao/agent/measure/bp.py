@@ -9,7 +9,8 @@ from uuid import UUID
 from zhenbao import rules
 from zhenbao.agent.capture import Journal, only_measurement, values_of
 from zhenbao.agent.device_time import device_offset_s
-from zhenbao.agent.kit import BONDS, Kit
+from zhenbao.agent.kit import Kit
+from zhenbao.agent.measure.cuff import Cuff, Taken, open_cuff
 from zhenbao.agent.measure.cuff_display import LivePressure, mmhg
 from zhenbao.agent.measure.live import taken_now
 from zhenbao.agent.measure.saving import conclude
@@ -17,8 +18,6 @@ from zhenbao.agent.protocols import BpStep, Pressure, mean_pressure, next_bp_ste
 from zhenbao.agent.recovery import close_orphans
 from zhenbao.agent.visit import Visit, kept_context, known_context
 from zhenbao.drivers.bp.codec import BloodPressure
-from zhenbao.drivers.bp.driver import BloodPressureCuff
-from zhenbao.drivers.links.ble import Radio, open_radio
 from zhenbao.model.errors import DeviceError, InputError
 from zhenbao.model.ids import uuid7
 from zhenbao.model.observation import Device, Observation
@@ -26,10 +25,8 @@ from zhenbao.model.patient import Encounter
 from zhenbao.model.quantity import Quantity
 
 ARMS = ("left", "right")
-FIND_S = 120.0
-"""A cuff advertises only when it has a result: this long the doctor has to press its button and let it measure."""
-SILENT_S = 15.0
-"""A connected cuff that sends nothing for this long has nothing, or has lost it."""
+OTHER_VISIT, REPEATED, IMPLAUSIBLE, IMPOSSIBLE = "other-visit", "repeated", "implausible", "impossible"
+"""Why a reading is set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ async def measure_bp(kit: Kit, visit: Visit, *, arm: str, skip_rest: str | None)
         if skip_rest:
             kit.screen.say("agent.rest_skipped", reason=skip_rest)
             rested = True
-        async with open_radio(kit.settings.bluetooth or None, kit.home / BONDS) as radio:
+        async with open_cuff(kit) as cuff:
             while (
                 step := next_bp_step(
                     [r.pressure for r in readings], rested=rested, waited=waited, irregular=_irregular(readings)
@@ -104,7 +101,7 @@ async def measure_bp(kit: Kit, visit: Visit, *, arm: str, skip_rest: str | None)
                     waited = True
                 else:
                     _say_third(kit, readings)
-                    reading = await _take(kit, radio, len(readings) + 1)
+                    reading = await _take(kit, cuff, len(readings) + 1)
                     last_s = kit.clock.monotonic_s()
                     journal.add(reading)
                     readings.append(reading)
@@ -116,38 +113,45 @@ async def measure_bp(kit: Kit, visit: Visit, *, arm: str, skip_rest: str | None)
         conclude(kit, visit, observation, last_sample_s=last_s, capture=journal.id)
 
 
-async def _take(kit: Kit, radio: Radio, number: int) -> CuffReading:
+async def _take(kit: Kit, cuff: Cuff, number: int) -> CuffReading:
     """One believable reading; one that failed, is implausible or perhaps old is told and asked for again."""
     held: list[float] = []
     again = protocol("bp")["again_if_disturbed"]
     while True:
+        await cuff.get_ready()
         kit.screen.say("agent.cuff_ready", number=number)
         kit.screen.event("press-start", number=number)
-        live = LivePressure(kit)
-        cuff = BloodPressureCuff(kit.clock, on_pressure=live.hear)
-        for measured in await _fetch(radio, cuff):
-            reading = _reading(measured, kit.clock.now_ms())
-            if reading is None:
-                kit.screen.trouble(DeviceError("bp-no-value"))
-            elif _implausible(reading):
-                _set_aside(kit, reading, "implausible")
-                kit.screen.trouble(
-                    DeviceError("bp-implausible", systolic=reading.systolic_mmhg, diastolic=reading.diastolic_mmhg)
-                )
-            elif _is_live(kit, reading, cuff.device_offset_s, held):
-                disturbed = [s for s in reading.status if s in protocol("bp")["disturbed"]]
-                if not disturbed or again <= 0:
-                    return reading
-                again -= 1
-                _set_aside(kit, reading, "+".join(disturbed))
-                _say_disturbed(kit, reading, disturbed)
+        reading = _sort(kit, await cuff.take(LivePressure(kit).hear), held)
+        if reading is None:
+            continue
+        disturbed = [s for s in reading.status if s in protocol("bp")["disturbed"]]
+        if not disturbed or again <= 0:
+            return reading
+        again -= 1
+        _set_aside(kit, reading, "+".join(disturbed))
+        _say_disturbed(kit, reading, disturbed)
 
 
-async def _fetch(radio: Radio, cuff: BloodPressureCuff) -> list[BloodPressure]:
-    """What the cuff sends in one connection."""
-    found = await radio.find(BloodPressureCuff.service, timeout_s=FIND_S)
-    async with radio.connect(found) as link:
-        return [measured async for measured in cuff.read(link, timeout_s=SILENT_S)]
+def _sort(kit: Kit, taken: Taken, held: list[float]) -> CuffReading | None:
+    """The last believable reading of now; every other one is set aside, and told."""
+    good: CuffReading | None = None
+    for raw in taken.impossible:
+        kit.store.set_aside(raw.hex(), "bp", IMPOSSIBLE, raw)
+        kit.screen.trouble(DeviceError("bp-no-value"))
+    for measured in taken.readings:
+        reading = _reading(measured, kit.clock.now_ms())
+        if reading is None:
+            kit.screen.trouble(DeviceError("bp-no-value"))
+        elif _implausible(reading):
+            _set_aside(kit, reading, IMPLAUSIBLE)
+            kit.screen.trouble(
+                DeviceError("bp-implausible", systolic=reading.systolic_mmhg, diastolic=reading.diastolic_mmhg)
+            )
+        elif taken.surely_new or _is_live(kit, reading, taken.clock_offset_s, held):
+            if good is not None and good.raw != reading.raw:
+                _set_aside(kit, good, REPEATED)
+            good = reading
+    return good
 
 
 def _is_live(kit: Kit, reading: CuffReading, clock_offset_s: float | None, held: list[float]) -> bool:
@@ -156,6 +160,7 @@ def _is_live(kit: Kit, reading: CuffReading, clock_offset_s: float | None, held:
         kit, reading.device, reading.device_time, reading.received_ms, clock_offset_s=clock_offset_s, held=held
     )
     if not live:
+        _set_aside(kit, reading, OTHER_VISIT)
         kit.screen.trouble(DeviceError("bp-held", device_time=(reading.device_time or "").replace("T", " ")))
     return live
 

@@ -50,8 +50,8 @@ async def fetch(kit: Kit) -> Fetched:
     """Everything that the enrolled meter has and the kit may not have.
 
     Raises:
-        DeviceError: the meter, its port or its radio is absent, or it is not paired. What breaks off later is kept in
-            the result.
+        DeviceError: the meter, its port or its radio is absent, it is not paired, or it is not the enrolled one
+            (``meter-other``). What breaks off later is kept in the result.
     """
     if kit.settings.glucose_meter:
         return await _over_the_cable(kit)
@@ -59,7 +59,7 @@ async def fetch(kit: Kit) -> Fetched:
     kit.screen.say("agent.glucose_connect")
     kit.screen.event("meter-wanted")
     async with open_radio(kit.settings.bluetooth or None, kit.home / BONDS) as radio:
-        found = await radio.find(GlucoseMeter.service, timeout_s=FIND_S)
+        found = await radio.find(GlucoseMeter.service, timeout_s=FIND_S, own=True)
         fetched = Fetched(meter, address=found.address)
         async with radio.connect(found) as link:
             await _take(fetched, meter.read(link, after_sequence=kit.store.device_sequence(found.address)))
@@ -73,6 +73,10 @@ async def _over_the_cable(kit: Kit) -> Fetched:
     fetched = Fetched(meter)
     async with open_serial(kit.settings.glucose_port, meter.baud) as link:
         await _take(fetched, meter.read(link))
+    enrolled, found = kit.settings.glucose_serial, meter.device.serial
+    if enrolled and found and enrolled != found:
+        # Its memory stays its own: who else uses that meter, nobody here knows.
+        raise DeviceError("meter-other", found=found, enrolled=enrolled)
     return fetched
 
 

@@ -41,7 +41,7 @@ async def open_oximeter(kit: Kit) -> AsyncIterator[Source]:
             yield Source(serial, messages)
         return
     async with open_radio(kit.settings.bluetooth or None, kit.home / BONDS) as radio:
-        found = await radio.find(NoninOximeter.service, PulseOximeter.service, timeout_s=FIND_S)
+        found = await radio.find(NoninOximeter.service, PulseOximeter.service, timeout_s=FIND_S, own=True)
         async with radio.connect(found) as link:
             # A Nonin has both services; its own one tells when the number is good.
             own = link.has(NoninOximeter.protected[0])

@@ -112,7 +112,7 @@ async def _measure(
 async def _fetch(kit: Kit, radio: Radio, driver: Thermometer | WeighingScale, attempt: _Attempt) -> list[SpotReading]:
     """What the device sends in one connection; each result is on disk before the next is awaited."""
     received: list[SpotReading] = []
-    async with radio.connect(await radio.find(driver.service, timeout_s=FIND_S)) as link:
+    async with radio.connect(await radio.find(driver.service, timeout_s=FIND_S, own=True)) as link:
         try:
             async for measured in driver.read(link, timeout_s=SILENT_S):
                 reading = _reading(measured, kit.clock.now_ms())

@@ -1,7 +1,7 @@
 """Contec spirometers over serial: greet, set the clock as the dialogue demands, fetch stored tests and curves.
 
-UNVERIFIED: written from one foreign program, never tried with a device; no doctor's command uses it. Tests are kept on
-the device: the order to delete them is not in this driver.
+UNVERIFIED: written from one foreign program, never tried with a device; what it gives is charted as a summary marked
+so. Tests are kept on the device: the order to delete them is not in this driver.
 """
 
 from __future__ import annotations
@@ -65,6 +65,10 @@ class _Unfinished:
             self.parts.append(part)
         return bool(part.time_s)
 
+    def broken_off(self) -> FetchedTest | None:
+        """The test without the curve of which more may have been to come."""
+        return None if self.test is None else FetchedTest(self.test, None, self.reason or "the end of the curve")
+
     def finished(self) -> FetchedTest | None:
         if self.test is None:
             return None
@@ -107,9 +111,11 @@ class ContecSpirometer:
             try:
                 got = await self._next(link)
             except DeviceError as error:
-                if error.code != "spirometer-silent" or seen < count or current is None:
-                    raise
-                break
+                if error.code == "spirometer-silent" and seen >= count and current is not None:
+                    break
+                if current is not None and (fetched := current.broken_off()):
+                    yield fetched
+                raise
             if got[0] == frame.RECORD:
                 if current is not None and (fetched := current.finished()):
                     yield fetched

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 HCI = "hci:"
 _CONNECT_S = 30.0
+_STRANGER_S = 3.0
+"""Where another device of the kind is heard, the kit's own has so long to show itself too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,12 @@ class Radio:
         self._host = host
 
     async def find(
-        self, *services: str, timeout_s: float, name: str | None = None, address: str | None = None
+        self,
+        *services: str,
+        timeout_s: float,
+        name: str | None = None,
+        address: str | None = None,
+        own: bool = False,
     ) -> Found:
         """Wait until a device advertises.
 
@@ -81,17 +88,20 @@ class Radio:
             services: 128-bit UUIDs; it must advertise one of them.
             name: only a device of this name.
             address: only this device; then the service is not asked for, as some bonded devices do not advertise it.
+            own: only a device that is bonded with this kit: another kit's may have the same name and service.
 
         Raises:
-            DeviceError: ``device-not-found`` after ``timeout_s``; ``radio-off``.
+            DeviceError: ``device-not-found`` after ``timeout_s``; ``not-paired`` (one is there, and the kit has no bond
+                at all); ``device-other`` (one is there, and it is not one of this kit's); ``radio-off``.
         """
         import asyncio
 
         from bleak import BleakScanner
         from bleak.exc import BleakBluetoothNotAvailableError, BleakError
 
+        stranger: Found | None = None
         try:
-            async with asyncio.timeout(timeout_s), BleakScanner(backend=self._scanner()) as scanner:
+            async with asyncio.timeout(timeout_s) as limit, BleakScanner(backend=self._scanner()) as scanner:
                 async for device, data in scanner.advertisement_data():
                     wanted = (
                         device.address.lower() == address.lower()
@@ -99,11 +109,21 @@ class Radio:
                         else not set(services).isdisjoint(data.service_uuids)
                         and name in (None, data.local_name, device.name)
                     )
-                    if wanted:
-                        label = data.local_name or device.name or ""
-                        return Found(device.address, label, frozenset(data.service_uuids), device)
+                    if not wanted:
+                        continue
+                    label = data.local_name or device.name or ""
+                    found = Found(device.address, label, frozenset(data.service_uuids), device)
+                    if not own or await self._is_own(found):
+                        return found
+                    if stranger is None:
+                        stranger = found
+                        soon_s = asyncio.get_running_loop().time() + _STRANGER_S
+                        limit.reschedule(min(limit.when() or soon_s, soon_s))
         except TimeoutError:
-            pass
+            if stranger is not None:
+                if self._host is not None and not await self.bonds():
+                    raise DeviceError("not-paired") from None
+                raise DeviceError("device-other", device=stranger.name or stranger.address) from None
         except BleakBluetoothNotAvailableError as error:
             raise DeviceError("radio-off") from error
         except (BleakError, OSError, EOFError) as error:
@@ -243,6 +263,12 @@ class Radio:
                 yield
         else:
             yield
+
+    async def _is_own(self, found: Found) -> bool:
+        """Whether it is bonded with this kit; where the system does not tell, it may be."""
+        if self._host is None:
+            return _paired_by_system(found) is not False
+        return await self._host.bonded(found.handle.details["address"])
 
     def _scanner(self) -> type[BaseBleakScanner] | None:
         if self._host is None:

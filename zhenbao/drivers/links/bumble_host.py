@@ -31,6 +31,13 @@ class BumbleHost:
         device.keystore = bonds
         device.pairing_config_factory = self._pairing_config
 
+    async def bonded(self, address: Any) -> bool:
+        """Whether this device holds a bond with the kit; one that changes its address is known by its key."""
+        resolver = self.device.address_resolver
+        identity = resolver.resolve(address) if resolver is not None and address.is_resolvable else None
+        known = (identity or address).to_string(False)
+        return any(name.partition("/")[0] == known for name, _ in await self.bonds.get_all())
+
     def _pairing_config(self, _connection: Any) -> Any:
         # mitm=False lets the device decide: one that shows digits asks for them, one without a display does not.
         return PairingConfig(

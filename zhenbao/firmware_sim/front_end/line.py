@@ -37,6 +37,8 @@ class LineFaults:
     """The bytes are written in pieces of so many."""
     pull_after: int = 0
     """The cable is pulled in the middle of the k-th sample frame."""
+    cut_after_bytes: int | None = None
+    """The cable is pulled after so many bytes, wherever that is."""
 
 
 class CablePulled(Exception):
@@ -76,6 +78,10 @@ class Line:
     def send(self, frame: bytes) -> None:
         """Queue a frame, with the faults that strike it."""
         type_, faults = frame[2], self._faults
+        if faults.cut_after_bytes is not None and self.taken + len(self._pending) + len(frame) > faults.cut_after_bytes:
+            self._pending += frame[: max(faults.cut_after_bytes - self.taken - len(self._pending), 0)]
+            self._drain()
+            raise CablePulled
         if type_ in faults.drop_types and type_ not in self._lost_once:
             self._lost_once.add(type_)
             return

@@ -7,7 +7,7 @@ Written from ASTM E1381 and E1394 as such meters use them: one record a frame, E
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,8 @@ class ContourFaults:
     """A nudge is answered with EOT, the header, ENQ: as a Contour USB does."""
     cut_after_bytes: int | None = None
     """The cable is pulled after so many bytes."""
+    clock_offset: timedelta = field(default_factory=timedelta)
+    """Its clock minus the true time, beside ``clock_offset_s``."""
 
 
 class ContourMeter(SerialMeter):
@@ -91,7 +93,7 @@ class ContourMeter(SerialMeter):
     def now(self) -> datetime:
         """The meter's own wall time, naive."""
         true = local_time(self._clock.now_ms()).replace(tzinfo=None)
-        return true + timedelta(seconds=self.clock_offset_s)
+        return true + timedelta(seconds=self.clock_offset_s) + self.faults.clock_offset
 
     def test_blood(self, value: str, marks: str = "") -> Stored:
         """A drop of blood now."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,8 @@ class OneTouchFaults:
     """The first request is not heard: the meter wakes up by it."""
     cut_after_bytes: int | None = None
     """The cable is pulled after so many bytes."""
+    clock_offset: timedelta = field(default_factory=timedelta)
+    """Its clock minus the true time, beside ``clock_offset_s``."""
 
 
 class OneTouchUltra2(SerialMeter):
@@ -85,7 +87,7 @@ class OneTouchUltra2(SerialMeter):
     def now(self) -> datetime:
         """The meter's own wall time, naive."""
         true = local_time(self._clock.now_ms()).replace(tzinfo=None, microsecond=0)
-        return true + timedelta(seconds=self.clock_offset_s)
+        return true + timedelta(seconds=self.clock_offset_s) + self.faults.clock_offset
 
     def test_blood(self, mg_dl: int, meal: str = "N") -> Stored:
         """A drop of blood now."""

@@ -74,6 +74,10 @@ class EcgNoise:
     muscle_mv: float = 0.0
     """Standard deviation of 20-150 Hz noise."""
     white_mv: float = 0.0
+    motion_mv: float = 0.0
+    """Peak of the jerks of a patient who moves: one a second, at an electrode drawn anew, gone after 0.4 s."""
+    saturates_mv: float = 0.0
+    """The amplifier can show no more than this either way; 0: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,8 @@ class EcgModel:
         leads += _electrode_noise(self.noise, t, random)
         inside = (beat_times >= 0) & (beat_times <= (n - 1) / fs_hz)
         truth = self._truth(beat_times, classes, before, p_times, inside, fs_hz, duration_s)
-        return EcgSource(_twelve(leads), fs_hz, truth=truth)
+        twelve, most = _twelve(leads), self.noise.saturates_mv
+        return EcgSource(np.clip(twelve, -most, most) if most else twelve, fs_hz, truth=truth)
 
     def _beats(self, duration_s: float, random: np.random.Generator) -> tuple[NDArray[np.float64], tuple[str, ...]]:
         mean = 60 / self.rate_bpm
@@ -304,6 +309,11 @@ def _electrode_noise(noise: EcgNoise, t: NDArray[np.float64], random: np.random.
         row += noise.white_mv * random.standard_normal(n)
         if noise.muscle_mv and n > 1:
             row += noise.muscle_mv * _band_noise(random.standard_normal(n), 1 / (t[1] - t[0]), 20.0, 150.0)
+    if noise.motion_mv:
+        for at_s in np.arange(random.uniform(0, 1), t[-1] if n else 0, 1.0):
+            near = _window(t, at_s, at_s + 0.4)
+            swing = np.sin(np.pi * (t[near] - at_s) / 0.4) * random.uniform(0.5, 1.0) * random.choice((-1, 1))
+            electrodes[random.integers(9), near] += noise.motion_mv * swing
     right, left, foot, chest = electrodes[0], electrodes[1], electrodes[2], electrodes[3:]
     return np.vstack([left - right, foot - right, chest - (right + left + foot) / 3])
 
