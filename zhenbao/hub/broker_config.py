@@ -72,7 +72,9 @@ log_type notice
 """
 
 
-def write_broker_config(ca: Path, folder: Path, *, port: int = 8883, address: str = "", user: str = "mosquitto") -> None:
+def write_broker_config(
+    ca: Path, folder: Path, *, port: int = 8883, address: str = "", user: str = "mosquitto"
+) -> None:
     """Write ``mosquitto.conf``, the access list, and copies of the CA's certificate, the server's key and certificate
     and the revocation list.
 

@@ -154,9 +154,7 @@ def _issue_own(
     now_ms: int,
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _certificate(
-        directory, name, hosts, key.public_key(), usage, now_ms, timedelta(days=SERVER_DAYS)
-    )
+    certificate = _certificate(directory, name, hosts, key.public_key(), usage, now_ms, timedelta(days=SERVER_DAYS))
     _write_key(directory / key_file, key)
     (directory / certificate_file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 

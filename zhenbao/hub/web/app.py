@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from zhenbao.hub.web import cases, login, vendor
+from zhenbao.hub.web import cases, login, sync_endpoint, vendor
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
@@ -33,13 +33,20 @@ _STATUS = {
 }
 
 
-def create_app(store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bool = False) -> FastAPI:
+def create_app(
+    store: HubStore,
+    *,
+    hosts: Sequence[str] = LOCAL_HOSTS,
+    https: bool = False,
+    sync: sync_endpoint.SyncRoad | None = None,
+) -> FastAPI:
     """The pages of a hub.
 
     Args:
         store: the hub's.
         hosts: names under which the pages may be asked for (against DNS rebinding).
         https: the pages are only reached through TLS: cookies are then marked Secure.
+        sync: the HTTPS road for kits, on the same server; None: there is none.
 
     Raises:
         StorageError: ``hub-vendor``: htmx or the font is missing; run ``make``.
@@ -53,6 +60,9 @@ def create_app(store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bo
     app.mount("/vendor", StaticFiles(directory=vendor.VENDOR))
     app.include_router(login.router)
     app.include_router(cases.router)
+    if sync is not None:
+        app.state.sync = sync
+        app.include_router(sync_endpoint.router)
     app.add_exception_handler(NotLoggedIn, _to_login)
     app.add_exception_handler(ZhenbaoError, _error_page)
     app.add_exception_handler(HTTPException, _http_error)

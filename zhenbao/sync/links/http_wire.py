@@ -12,7 +12,9 @@ UP_PATH, DOWN_PATH = "/sync/v1/up", "/sync/v1/down"
 CONTENT_TYPE = "application/cbor"
 MOST_PACKETS = 256
 MOST_BYTES = 4 << 20
-"""The largest body, and so about the largest packet."""
+"""The largest packet."""
+MOST_BODY_BYTES = 6 << 20
+"""The largest body: a batch is closed before the packet that would exceed a quarter of a packet's limit."""
 LONGEST_WAIT_S = 50
 """How long the hub may keep a request for the mailbox open; proxies commonly cut at 60 s."""
 REFUSED_HEADER, TIME_HEADER = "zhenbao-refused", "zhenbao-time"

@@ -1,4 +1,4 @@
-"""HTTPS as a road: packets up in batches, the mailbox down by a request that the hub keeps open until there is something.
+"""HTTPS as a road: packets up in batches, the mailbox down by a request that the hub keeps open while it is empty.
 
 For networks that let nothing but the web through, and for bulk beside MQTT. Urgent packets go up by a connection of
 their own, so that they never stand behind a batch that is being sent. A batch is as large as the road carries in about
@@ -129,8 +129,8 @@ class HttpsLink:
             LinkDown: ``link-down``.
             Rejected: ``link-too-large``.
         """
-        if len(data) > MOST_BYTES - 16:
-            raise Rejected("link-too-large", size=len(data), most=MOST_BYTES - 16)
+        if len(data) > MOST_BYTES:
+            raise Rejected("link-too-large", size=len(data), most=MOST_BYTES)
         outgoing, wake, loop = self._outgoing, self._wake, self._loop
         if outgoing is None or wake is None or loop is None or loop.is_closed():
             raise LinkDown("link-down")
@@ -146,6 +146,8 @@ class HttpsLink:
             self._work = asyncio.create_task(self._keep_up())
             started.set()
             await asyncio.wait([self._work])
+            if not self._work.cancelled():
+                self._work.result()  # a mistake of ours is never silent
 
         asyncio.run(main())
 
@@ -201,9 +203,7 @@ class HttpsLink:
             self.on_message(HUB, packet)
         return mail.epoch, mail.last
 
-    async def _write(
-        self, client: httpx.AsyncClient, outgoing: Outgoing, wake: asyncio.Event, *, urgent: bool
-    ) -> None:
+    async def _write(self, client: httpx.AsyncClient, outgoing: Outgoing, wake: asyncio.Event, *, urgent: bool) -> None:
         while True:
             batch = _batch(outgoing, urgent=urgent)
             if not batch:
@@ -279,7 +279,9 @@ def check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
-        named = bool(parts.hostname) and parts.port != 0 and not (parts.path.strip("/") or parts.query or parts.username)
+        named = (
+            bool(parts.hostname) and parts.port != 0 and not (parts.path.strip("/") or parts.query or parts.username)
+        )
     except ValueError:
         plain = named = False
         parts = urlsplit("")

@@ -222,7 +222,7 @@ class MqttLink:
 
         if version is not MQTTProtocolVersion.MQTTv5:
             return {}
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_S
         return {"clean_start": self._fresh, "properties": properties}
 
@@ -235,7 +235,7 @@ class MqttLink:
         if not self._is_hub:
             client.publish(f"{GONE}/{self._name}", b"", qos=0)
         if client.protocol == MQTTProtocolVersion.MQTTv5:
-            properties = Properties(PacketTypes.DISCONNECT)
+            properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = 0
             client.disconnect(properties=properties)
 

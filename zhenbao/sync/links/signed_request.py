@@ -63,15 +63,25 @@ def sign(request: Request, sign_bytes: Callable[[bytes], bytes], signed: Signed)
         sign_bytes: Ed25519 over bytes, by the kit's key, wherever that lies.
     """
     covered = " ".join(f'"{name}"' for name in COVERED)
-    parameters = (
-        f'({covered});created={signed.created_s};nonce="{signed.nonce}";keyid="{signed.key_id}";alg="ed25519"'
-    )
+    parameters = f'({covered});created={signed.created_s};nonce="{signed.nonce}";keyid="{signed.key_id}";alg="ed25519"'
     signature = sign_bytes(_base(request, parameters))
     return {
         "content-digest": content_digest(request.body),
         "signature-input": f"zhenbao={parameters}",
         "signature": f"zhenbao=:{base64.b64encode(signature).decode()}:",
     }
+
+
+def key_id(headers: Mapping[str, str]) -> str:
+    """Who claims to have signed.
+
+    Raises:
+        Rejected: ``sync-unsigned``.
+    """
+    given = _INPUT.fullmatch(headers.get("signature-input", ""))
+    if given is None:
+        raise Rejected("sync-unsigned")
+    return given[3]
 
 
 def verify(request: Request, headers: Mapping[str, str], key_of: Callable[[str], bytes | None]) -> Signed:
