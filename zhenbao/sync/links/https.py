@@ -155,7 +155,7 @@ class HttpsLink:
         import httpx
 
         transport = httpx.AsyncHTTPTransport(
-            verify=self._tls if self._tls is not None else True,
+            verify=self._tls if self._tls is not None else self._url.startswith("https:"),
             socket_options=options(),
             limits=httpx.Limits(max_connections=4, keepalive_expiry=120),
         )
