@@ -22,6 +22,7 @@ from zhenbao.model.time import SystemClock
 from zhenbao.sync.engine import Engine
 from zhenbao.sync.envelope import Envelope, Lane, encode, pack
 from zhenbao.sync.links.mqtt import MOST_BYTES, MqttLink
+from zhenbao.sync.links.several import SeveralRoads
 
 Wait = Callable[..., None]
 
@@ -184,7 +185,11 @@ def test_the_kits_service_sends_takes_in_and_tells(
     clock, stop = SystemClock(), threading.Event()
     arrived: list[Report] = []
     hub_engine = Engine(hub, link("hub", is_hub=True), clock)
-    options = {"host": "127.0.0.1", "port": broker.port, "clock": clock, "stop": stop, "on_report": arrived.append}
+
+    def roads() -> SeveralRoads:
+        return SeveralRoads({"mqtt": MqttLink("127.0.0.1", broker.port, "kit-1", first_wait_s=0.05)})
+
+    options = {"make_roads": roads, "clock": clock, "stop": stop, "on_report": arrived.append}
     threads = [
         threading.Thread(target=run_service, args=(tmp_path / "kit", "kit-1"), kwargs=options),
         threading.Thread(target=hub_engine.run, args=(stop,)),

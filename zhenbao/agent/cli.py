@@ -343,8 +343,11 @@ add_commands(measure_app, _measuring)
 
 @app.command("queue", help=_words("cli.queue"))
 def queue(context: typer.Context) -> None:
+    from zhenbao.agent.queue_cli import show_queue
+
     with _kit(context) as kit:
         _show_queue(kit)
+        show_queue(kit)
         for observation in kit.store.observations(limit=50):
             _show_states(kit, observation)
         for item in kit.store.quarantined():
@@ -418,15 +421,12 @@ def inbox_open(context: typer.Context, report_id: Annotated[str, typer.Argument(
 def sync(
     context: typer.Context,
     timeout: Annotated[float, typer.Option("--timeout", help=_words("cli.sync_timeout"))] = 60.0,
+    watch: Annotated[bool, typer.Option("--watch", help=_words("cli.sync_watch"))] = False,
 ) -> None:
-    from zhenbao.agent.service import send_waiting
+    from zhenbao.agent.queue_cli import synchronise
 
     with _kit(context) as kit:
-        before = kit.store.queue().total
-        send_waiting(kit.store, kit.settings.hub_host, kit.settings.hub_port, kit.clock, timeout_s=timeout)
-        waiting = kit.store.queue().total
-        kit.screen.say("agent.synced", receipted=max(0, before - waiting), waiting=waiting)
-        kit.screen.event("synced", waiting=waiting)
+        synchronise(kit, timeout_s=timeout, watch=watch)
 
 
 @app.command("service", help=_words("cli.service"))
@@ -434,6 +434,8 @@ def service(context: typer.Context) -> None:
     import signal
     import threading
 
+    from zhenbao.agent.road_status import running
+    from zhenbao.agent.roads import certificate_trouble, open_roads
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
@@ -459,17 +461,23 @@ def service(context: typer.Context) -> None:
             screen.say("agent.service_online" if event.name == "up" else "agent.service_offline")
         screen.event("road", name=event.name, kind=event.kind, subject_id=event.subject_id, reason=event.reason)
 
-    run_service(
-        home,
-        settings.kit_id,
-        host=settings.hub_host,
-        port=settings.hub_port,
-        clock=SystemClock(),
-        stop=stop,
-        on_report=report_arrived,
-        on_event=road,
-        on_store=screen.trouble,
-    )
+    clock = SystemClock()
+    if (trouble := certificate_trouble(home, settings, clock.now_ms())) is not None:
+        screen.trouble(trouble)
+    with running(home) as alone:
+        if not alone:
+            raise InputError("service-runs")
+        run_service(
+            home,
+            settings.kit_id,
+            make_roads=lambda: open_roads(home, settings),
+            clock=clock,
+            stop=stop,
+            on_report=report_arrived,
+            on_event=road,
+            on_store=screen.trouble,
+            on_trouble=screen.trouble,
+        )
 
 
 def _specialty(key: str) -> str:

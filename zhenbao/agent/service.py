@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from zhenbao.agent.road_status import report
 from zhenbao.agent.store import KitStore
-from zhenbao.model.errors import StorageError
+from zhenbao.model.errors import LinkDown, StorageError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
 from zhenbao.sync.engine import Engine, Event
-from zhenbao.sync.links.mqtt import MqttLink
+from zhenbao.sync.links.several import SeveralRoads
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY_S = 5.0
@@ -22,32 +23,41 @@ def run_service(
     store_dir: Path,
     kit_id: str,
     *,
-    host: str,
-    port: int,
+    make_roads: Callable[[], SeveralRoads],
     clock: Clock,
     stop: threading.Event,
     on_report: Callable[[Report], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
     on_store: Callable[[StorageError], None] | None = None,
+    on_trouble: Callable[[LinkDown], None] | None = None,
 ) -> None:
-    """Run until ``stop`` is set. The caller's hooks run on this thread.
+    """Run until ``stop`` is set. The caller's hooks run on this thread, ``on_trouble`` on another.
 
     Args:
         store_dir: the kit's folder.
-        host: the hub's broker.
+        make_roads: the roads to the hub, new ones.
         on_report: a report arrived and is kept.
         on_event: anything else that happened on the road; see ``sync.engine.Event``.
         on_store: the store has something to say (its ``notices``), or was found damaged and is opened again.
+        on_trouble: a road does not work, for a new reason.
 
     Raises:
         StorageError: the store cannot be opened at all.
-        InputError: ``kit-id`` or ``link-address``.
+        InputError: as ``make_roads`` raises.
     """
     while not stop.is_set():
+        roads, ended = make_roads(), threading.Event()
+        teller = threading.Thread(
+            target=report,
+            args=(store_dir, roads, clock.monotonic_s, ended, on_trouble),
+            name="road-report",
+            daemon=True,
+        )
         with KitStore.open(store_dir, kit_id=kit_id, clock=clock) as store:
             for notice in store.notices:
                 _tell(on_store, notice)
-            engine = Engine(store, MqttLink(host, port, kit_id), clock, on_event=_announcer(store, on_report, on_event))
+            engine = Engine(store, roads, clock, on_event=_announcer(store, on_report, on_event))
+            teller.start()
             try:
                 engine.run(stop)
             except StorageError as error:
@@ -55,29 +65,9 @@ def run_service(
                 _log.error("the store is opened again: %s", error.code)
                 _tell(on_store, error)
                 stop.wait(_STORE_RETRY_S)
-
-
-def send_waiting(store: KitStore, host: str, port: int, clock: Clock, *, timeout_s: float) -> None:
-    """Send until nothing waits any more, or ``timeout_s`` is over: for the doctor who wants to see it go.
-
-    Raises:
-        StorageError: ``store-damaged``.
-        InputError: ``kit-id`` or ``link-address``.
-    """
-    stop = threading.Event()
-
-    def watch(_: Event) -> None:
-        if store.queue().total == 0:
-            stop.set()
-
-    if store.queue().total == 0:
-        return
-    timer = threading.Timer(timeout_s, stop.set)
-    timer.start()
-    try:
-        Engine(store, MqttLink(host, port, store.name), clock, on_event=watch).run(stop)
-    finally:
-        timer.cancel()
+            finally:
+                ended.set()
+                teller.join()
 
 
 def _announcer(

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zhenbao.hub.ca_cli import app as ca_app
+from zhenbao.hub.ca_cli import broker_config
+from zhenbao.model.errors import InputError
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ app = typer.Typer(
 )
 practitioner = typer.Typer(help=_words("hub.cli.practitioner"), no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(practitioner, name="practitioner")
+app.add_typer(ca_app, name="ca")
+app.command("broker-config", help=_words("ca.broker_config"))(broker_config)
 
 Directory = Annotated[Path, typer.Option("--dir", envvar="ZHENBAO_HUB_DIR", help=_words("hub.cli.directory"))]
 Database = Annotated[str, typer.Option("--database", envvar="ZHENBAO_HUB_DATABASE", help=_words("hub.cli.database"))]
@@ -38,12 +43,17 @@ def serve(
     roster: RosterFile = None,
     host: Annotated[list[str] | None, typer.Option("--host", help=_words("hub.cli.host"))] = None,
     https: Annotated[bool, typer.Option("--https", help=_words("hub.cli.https"))] = False,
+    web_address: Annotated[str, typer.Option("--web-address", help=_words("hub.cli.web_address"))] = "127.0.0.1",
+    web_cert: Annotated[Path | None, typer.Option("--web-cert", help=_words("hub.cli.web_cert"))] = None,
+    web_key: Annotated[Path | None, typer.Option("--web-key", help=_words("hub.cli.web_key"))] = None,
 ) -> None:
     import signal
     import threading
 
     from zhenbao.hub.server import Hub
 
+    if (web_cert is None) != (web_key is None):
+        raise InputError("hub-web-pair")
     hub = Hub(
         directory,
         mqtt_port=mqtt_port,
@@ -53,6 +63,8 @@ def serve(
         database=database or None,
         hosts=host or (),
         https=https,
+        web_host=web_address,
+        web_tls=(web_cert, web_key) if web_cert is not None and web_key is not None else None,
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from zhenbao.model.errors import StorageError
 
+FOLDER = "ca"
+"""In the hub's folder."""
 FILE = "issued.csv"
 
 

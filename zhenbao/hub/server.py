@@ -14,6 +14,7 @@ from uuid import UUID
 from zhenbao.hub.broker import HOST, EmbeddedBroker
 from zhenbao.hub.ca import CA_CERTIFICATE, HUB_CLIENT, HUB_CLIENT_KEY
 from zhenbao.hub.issued import FILE as ISSUED
+from zhenbao.hub.issued import FOLDER as CA_FOLDER
 from zhenbao.hub.issued import IssuedBook
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
@@ -36,7 +37,6 @@ _log = logging.getLogger(__name__)
 
 _WAIT_S = 20.0
 DATABASE = "hub.db"
-CA_FOLDER = "ca"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 

@@ -23,7 +23,10 @@ RFC_VALUES = [
     ("content-type", "application/json"),
     ("content-length", "18"),
 ]
-RFC_PARAMETERS = '("date" "@method" "@path" "@authority" "content-type" "content-length");created=1618884473;keyid="test-key-ed25519"'
+RFC_PARAMETERS = (
+    '("date" "@method" "@path" "@authority" "content-type" "content-length")'
+    ';created=1618884473;keyid="test-key-ed25519"'
+)
 
 REQUEST = Request("POST", "/sync/v1/up", "", b"body")
 SIGNED = Signed("m-0123456789abcdef", 1_800_000_000, "A" * 22)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 from uuid import UUID
 
-from zhenbao.agent.store import captures, inbox, outbox, records, syringe
+from zhenbao.agent.store import captures, inbox, outbox, queue_look, records, syringe
 from zhenbao.agent.store.database import Database
 from zhenbao.agent.store.outbox import Sender
 from zhenbao.agent.store.space import DEFAULT_BYTES
@@ -204,6 +204,10 @@ class KitStore:
     def queue(self) -> QueueStatus:
         """What is not yet at the hub."""
         return outbox.status(self._database)
+
+    def lanes(self) -> list[queue_look.LaneLook]:
+        """What waits, lane by lane, with its size."""
+        return queue_look.lanes(self._database)
 
     def account(self) -> Account:
         """What was posted in all, and what the hub has receipted."""

@@ -14,9 +14,10 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from zhenbao.model.errors import InputError, LinkDown, Rejected
+from zhenbao.model.errors import LinkDown, Rejected
+from zhenbao.sync.links.address import check_url
 from zhenbao.sync.links.backoff import FIRST_S, LAST_S, Backoff
 from zhenbao.sync.links.http_wire import (
     BUSY,
@@ -47,7 +48,6 @@ _log = logging.getLogger(__name__)
 _CONNECT_S, _ANSWER_S = 10.0, 20.0
 _SLOWEST_BYTES_PER_S = 4000.0
 _BUSY_S = 2.0
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class HttpsLink:
@@ -268,26 +268,6 @@ class HttpsLink:
                 broken += 1
             else:
                 raise LinkDown("link-refused", reason=answer.headers.get(REFUSED_HEADER, answer.status_code))
-
-
-def check_url(url: str) -> str:
-    """The URL as given, if a kit may use it.
-
-    Raises:
-        InputError: ``link-url``: not ``https://host[:port]``.
-    """
-    try:
-        parts = urlsplit(url)
-        plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
-        named = (
-            bool(parts.hostname) and parts.port != 0 and not (parts.path.strip("/") or parts.query or parts.username)
-        )
-    except ValueError:
-        plain = named = False
-        parts = urlsplit("")
-    if not named or not (parts.scheme == "https" or plain):
-        raise InputError("link-url", url=url[:80])
-    return url.rstrip("/")
 
 
 def _batch(outgoing: Outgoing, *, urgent: bool) -> list[Packet]:
