@@ -39,6 +39,8 @@ class BadLine:
         self.target_port = target_port
         self.port = 0
         self.connections = 0
+        self.resets = 0
+        """Connections that broke after so many bytes."""
         self.up_bytes = 0
         self._rng = random.Random(seed)
         self._free_s = {"up": 0.0, "down": 0.0}
@@ -127,6 +129,7 @@ class BadLine:
                 if direction == "up":
                     self.up_bytes += len(data)
                     if quality.reset_after_bytes is not None and passed >= quality.reset_after_bytes:
+                        self.resets += 1
                         break
         except (OSError, asyncio.CancelledError):
             pass
