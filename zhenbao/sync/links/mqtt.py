@@ -184,7 +184,8 @@ class MqttLink:
                 self._connection = None
                 self.on_down()
             if connection is not None:
-                self.trouble = connection.trouble or self.trouble
+                if connection.ended.is_set() and not connection.wrong_version:
+                    self.trouble = connection.trouble or LinkDown("link-nobody", reason="closed")
                 connection.discard(farewell=self._farewell if self._stop.is_set() else None)
                 if connection.wrong_version or not connection.answered:
                     # Ask in the other version; what answers is remembered.
