@@ -25,6 +25,7 @@ from zhenbao.model.errors import StorageError
 from zhenbao.words import Words
 
 pytestmark = pytest.mark.slow
+FOLLOW = ["-m", "zhenbao", "--json", "sync", "--watch", "--timeout", "5"]
 
 
 @pytest.fixture
@@ -122,8 +123,7 @@ def test_a_tablet_that_believes_it_is_1970_says_so(kit: KitCommand, tmp_path: Pa
             shutil.copy(folder / name, kit.home / name)
         point_at(kit, hub_host="localhost", hub_port=county.port, hub_tls=True)
         ended = subprocess.run(
-            f"faketime -f '@1970-01-02 00:00:00' {sys.executable} -m zhenbao --json sync --watch --timeout 5",
-            shell=True,  # noqa: S602 - our own words
+            ["faketime", "-f", "@1970-01-02 00:00:00", sys.executable, *FOLLOW],
             capture_output=True,
             text=True,
             check=False,

@@ -186,8 +186,8 @@ def test_who_has_no_valid_certificate_does_not_come_in_and_is_told_why(county: C
     }
     for link in links.values():
         link.start()
-    until(lambda: all(link.trouble is not None for link in links.values()))
-    time.sleep(1.0)
+    until(lambda: all(link.trouble is not None and link.trouble.code == code for code, link in links.items()))
+    time.sleep(0.5)
     assert {code: link.trouble.code for code, link in links.items() if link.trouble} == {code: code for code in links}
     assert not any(link.connected for link in links.values())
     good = county.kit_link("kit-0001")

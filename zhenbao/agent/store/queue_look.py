@@ -26,7 +26,8 @@ def lanes(database: Database) -> list[LaneLook]:
     """The lanes in which something waits, the most urgent first."""
     rows = database.read(
         "select o.lane, count(*), count(*) filter (where o.tries > 0),"
-        " sum(coalesce(length(o.body), length(r.body), 0)), min(o.created_ms) from outbox o left join recordings r on o.body is null and r.id = o.subject_id"
+        " sum(coalesce(length(o.body), length(r.body), 0)), min(o.created_ms)"
+        " from outbox o left join recordings r on o.body is null and r.id = o.subject_id"
         " where o.state = 'waiting' group by o.lane order by o.lane"
     )
     return [LaneLook(Lane(lane), items, tried, size, oldest) for lane, items, tried, size, oldest in rows]

@@ -185,7 +185,7 @@ class MqttLink:
                 self.on_down()
             if connection is not None:
                 if connection.ended.is_set() and not connection.wrong_version:
-                    self.trouble = connection.trouble or LinkDown("link-nobody", reason="closed")
+                    self.trouble = connection.trouble or self._closed()
                 connection.discard(farewell=self._farewell if self._stop.is_set() else None)
                 if connection.wrong_version or not connection.answered:
                     # Ask in the other version; what answers is remembered.
@@ -214,6 +214,14 @@ class MqttLink:
             self.trouble = LinkDown("link-nobody", reason="silent")
             _log.warning("the broker does not answer")
         return connection
+
+    def _closed(self) -> LinkDown:
+        """A connection that ended without a reason. The alert that carries one is lost now and then, when the socket is
+        reset before it is read: what a certificate was refused for stays said until something else happens."""
+        known = self.trouble
+        return (
+            known if known is not None and known.code.startswith("tls-") else LinkDown("link-nobody", reason="closed")
+        )
 
     def _session(self, version: MQTTProtocolVersion) -> dict[str, Any]:
         """How a connection is to be joined to the one before it; 3.1.1 has no expiry, so there it never is."""
