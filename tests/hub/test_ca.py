@@ -133,10 +133,15 @@ def test_what_may_not_be_signed(ca: Path, tmp_path: Path) -> None:
     assert len(read_issued(ca)) == 1
 
 
-def test_a_damaged_list_is_said_and_never_taken_for_an_empty_one(ca: Path) -> None:
+def test_a_damaged_list_is_said_and_never_taken_for_an_empty_one(ca: Path, tmp_path: Path) -> None:
+    mailbox = signed(ca, kit_folder(tmp_path, "kit"), "kit-0007")
+    book = IssuedBook(ca)
+    assert book.kit_of(mailbox) == "kit-0007"
     (ca / "issued.csv").write_text("kit_id,mailbox\nkit-1,m-1\n")
+    assert book.kit_of(mailbox) == "kit-0007"
+    assert book.kit_of("m-1") is None
     with pytest.raises(StorageError, match="ca-list"):
-        IssuedBook(ca).kit_of("m-1")
+        IssuedBook(ca)
 
 
 def test_a_certificate_out_of_its_time_is_told_from_a_wrong_clock(ca: Path, tmp_path: Path) -> None:

@@ -64,8 +64,9 @@ def test_kits_and_hub_speak_mqtt_5_over_tls_and_only_to_whom_it_is_meant(county:
     assert [link._versions[0] for link in (hub, one)] == [MQTTProtocolVersion.MQTTv5] * 2
     with pytest.raises(Rejected, match="link-too-large"):
         one.send("hub", bytes(MOST_BYTES + 2000))
+    hub.send("kit-0009", b"for a kit whose certificate is not there yet: it is away, and the item waits")
     with pytest.raises(Rejected, match="link-recipient"):
-        hub.send("kit-0009", b"nobody")
+        hub.send("kit/0009", b"nobody")
 
 
 class Spy:

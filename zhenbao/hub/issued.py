@@ -6,6 +6,7 @@ The list is the only place where a mailbox name and a kit's id stand side by sid
 from __future__ import annotations
 
 import csv
+import logging
 import os
 import threading
 from dataclasses import dataclass, fields
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from zhenbao.model.errors import StorageError
 
+_log = logging.getLogger(__name__)
 FOLDER = "ca"
 """In the hub's folder."""
 FILE = "issued.csv"
@@ -77,8 +79,14 @@ def write_issued(directory: Path, rows: list[Issued]) -> None:
 class IssuedBook:
     """Implements ``sync.names.AddressBook`` by the list, which is read again when it changes: no restart to add a kit.
 
+    A list that cannot be read when it changes is logged, and the one before it still counts: a slip of an editor must
+    not throw off a county.
+
     Args:
         directory: the CA's folder.
+
+    Raises:
+        StorageError: ``ca-list``, at the first reading.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -87,6 +95,7 @@ class IssuedBook:
         self._by_mailbox: dict[str, Issued] = {}
         self._by_kit: dict[str, Issued] = {}
         self._lock = threading.Lock()
+        read_issued(directory)
 
     def kit_of(self, mailbox: str) -> str | None:
         found = self._now().get(mailbox)
@@ -110,9 +119,13 @@ class IssuedBook:
             stamp = None
         with self._lock:
             if stamp != self._stamp:
-                valid = [row for row in read_issued(self._directory) if not row.revoked_ms]
+                self._stamp = stamp
+                try:
+                    valid = [row for row in read_issued(self._directory) if not row.revoked_ms]
+                except StorageError as error:
+                    _log.error("the list of certificates cannot be read, the one before it counts: %s", error.code)
+                    return self._by_mailbox
                 # A renewal stands below the certificate that it replaces, and wins.
                 self._by_mailbox = {row.mailbox: row for row in valid}
                 self._by_kit = {row.kit_id: row for row in valid}
-                self._stamp = stamp
             return self._by_mailbox

@@ -26,7 +26,7 @@ from zhenbao.sync.links.mqtt_connection import MqttConnection
 from zhenbao.sync.links.outgoing import Packet, is_small
 from zhenbao.sync.links.tcp import tune
 from zhenbao.sync.links.tls import trouble_of, trouble_of_text
-from zhenbao.sync.names import HUB, AddressBook, OpenBook, check_kit_id
+from zhenbao.sync.names import HUB, AddressBook, OpenBook, check_kit_id, is_kit_id
 
 if TYPE_CHECKING:
     import ssl
@@ -149,7 +149,7 @@ class MqttLink:
 
         Raises:
             LinkDown: ``link-down``.
-            Rejected: ``link-too-large``, or ``link-recipient``, a kit that has no name on this road.
+            Rejected: ``link-too-large``, or ``link-recipient``, what can be no kit at all.
         """
         connection = self._connection
         most = MOST_BYTES
@@ -157,10 +157,13 @@ class MqttLink:
             most = min(most, connection.most_bytes - _TOPIC_BYTES)
         if len(data) > most:
             raise Rejected("link-too-large", size=len(data), most=most)
-        if self._is_hub and self._book.mailbox_of(recipient) is None:
+        if self._is_hub and not is_kit_id(recipient):
             raise Rejected("link-recipient")
         if connection is None:
             raise LinkDown("link-down")
+        if self._is_hub and self._book.mailbox_of(recipient) is None:
+            # A kit without a certificate now (revoked, its new tablet not yet enrolled) is away, not impossible.
+            return
         connection.outgoing.put(Packet(recipient, data, self._urgent(data)))
         if not connection.pump():
             raise LinkDown("link-down")
