@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from zhenbao.agent.holdups import holdups
-from zhenbao.agent.road_status import FILE, RoadLook, RoadStatus, Speed, read_status, report, running, service_runs
+from zhenbao.agent.road_status import (
+    FILE,
+    RoadLook,
+    RoadStatus,
+    Speed,
+    ask_to_hurry,
+    read_status,
+    report,
+    running,
+    service_runs,
+)
 from zhenbao.agent.roads import open_roads
 from zhenbao.agent.settings import KitSettings, load_settings, save_settings
 from zhenbao.agent.store.queue_look import LaneLook
@@ -120,7 +130,12 @@ class Down:
         self.on_message = self.on_up = self.on_down = None
         self.trouble: LinkDown | None = LinkDown("tls-clock", now="1970-01-01 08:00")
 
+        self.hurried = 0
+
     def start(self) -> None: ...
+
+    def hurry(self) -> None:
+        self.hurried += 1
 
     def stop(self) -> None: ...
 
@@ -145,6 +160,8 @@ def test_the_service_writes_what_changes_and_tells_a_trouble_once(tmp_path: Path
             down.trouble = LinkDown("link-nobody", reason="test")
             wait_until(lambda: told == ["tls-clock", "link-nobody"])
             assert (tmp_path / FILE).stat().st_mtime_ns > before
+            ask_to_hurry(tmp_path)
+            wait_until(lambda: down.hurried == 1)
         finally:
             stop.set()
             thread.join(10)

@@ -298,6 +298,19 @@ def test_a_hub_that_goes_and_comes_is_found_again(server: Server, kits: Any) -> 
     until(lambda: server.got == [("kit-1", b"again")])
 
 
+def test_who_waits_before_the_screen_does_not_wait_for_the_next_attempt(server: Server) -> None:
+    server.stop()
+    link = HttpsLink(server.url, "kit-1", server.keys["kit-1"].sign, first_wait_s=3600, last_wait_s=3600)
+    link.start()
+    try:
+        until(lambda: link.trouble is not None)
+        server.start()
+        link.hurry()
+        until(lambda: link.connected)
+    finally:
+        link.stop()
+
+
 def test_a_kit_that_is_not_let_in_learns_why(server: Server) -> None:
     server.keys["kit-3"] = Ed25519PrivateKey.generate()
     link = server.kit("kit-3")

@@ -307,3 +307,19 @@ def test_a_hub_that_is_nowhere_is_tried_again_until_it_is_there(wait_for: Wait) 
     finally:
         link.stop()
         broker.stop()
+
+
+def test_who_waits_before_the_screen_does_not_wait_for_the_next_attempt(wait_for: Wait) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    link = MqttLink("127.0.0.1", port, "kit-1", first_wait_s=3600, last_wait_s=3600)
+    link.start()
+    wait_for(lambda: link.trouble is not None)
+    broker = EmbeddedBroker(port)
+    broker.start()
+    try:
+        # One attempt for each asking: the first may be in the version that this broker does not speak.
+        wait_for(lambda: link.hurry() or link.connected, 60)
+    finally:
+        link.stop()
+        broker.stop()

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from zhenbao.agent.holdups import Holdup, holdups
-from zhenbao.agent.road_status import RoadStatus, Speed, look, read_status, service_runs
+from zhenbao.agent.road_status import RoadStatus, Speed, ask_to_hurry, look, read_status, service_runs
 from zhenbao.model.time import local_text
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def synchronise(kit: Kit, *, timeout_s: float, watch: bool) -> None:
     stop = threading.Event()
     if before:
         if service_runs(kit.home):
+            ask_to_hurry(kit.home)
             _follow(kit, lambda: read_status(kit.home), stop, timeout_s=timeout_s, watch=watch)
         else:
             _send(kit, stop, timeout_s=timeout_s, watch=watch)

@@ -6,6 +6,7 @@ runs is known by the lock that it holds, so that no clock and no heartbeat on a 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -20,7 +21,7 @@ from typing import IO, Any
 from zhenbao.model.errors import LinkDown
 from zhenbao.sync.links.several import RoadState, SeveralRoads
 
-FILE, LOCK = "roads.json", "service.lock"
+FILE, LOCK, HURRY = "roads.json", "service.lock", "roads.hurry"
 EVERY_S = 2.0
 _LOOK_BACK = 30
 """So many looks go into the measured speed: a minute."""
@@ -97,6 +98,9 @@ def report(
     speed, written = Speed(), None
     told: dict[str, str] = {}
     while not stop.wait(EVERY_S if written is not None else 0.2):
+        if (home / HURRY).exists():
+            (home / HURRY).unlink(missing_ok=True)
+            roads.hurry()
         status = look(roads, speed, monotonic_s())
         if status != written:
             _write(home / FILE, status)
@@ -107,6 +111,12 @@ def report(
                 on_trouble(state.trouble)  # type: ignore[arg-type]
             if code or state.connected:
                 told[state.name] = code
+
+
+def ask_to_hurry(home: Path) -> None:
+    """Ask the running service to connect now and not at its next attempt: somebody stands before the screen."""
+    with contextlib.suppress(OSError):
+        (home / HURRY).touch(mode=0o600)
 
 
 def read_status(home: Path) -> RoadStatus | None:

@@ -61,6 +61,7 @@ class End:
         self.connected = False
         self.backlog_bytes = 0
         self.trouble: LinkDown | None = LinkDown("link-nobody", reason="test")
+        self.hurried = 0
         self._cable, self._most_bytes = cable, most_bytes
 
     def start(self) -> None:
@@ -68,6 +69,9 @@ class End:
 
     def stop(self) -> None:
         self.turn(up=False)
+
+    def hurry(self) -> None:
+        self.hurried += 1
 
     def turn(self, *, up: bool) -> None:
         if up != self.connected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-FIRST_S, LAST_S = 4.0, 60.0
+FIRST_S, LAST_S = 4.0, 30.0
 """The first pause is anything from nothing to ``FIRST_S``: 500 kits are then some 125 a second, which one broker's
 handshakes stand (measured, docs/roads.md), and one kit waits 2 s on average."""
 

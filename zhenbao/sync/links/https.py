@@ -8,6 +8,7 @@ a second (``sync.links.window``): what a broken connection costs is one batch, a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import threading
@@ -90,6 +91,7 @@ class HttpsLink:
         self._outgoing: Outgoing | None = None
         self._wake: tuple[asyncio.Event, asyncio.Event] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pause: asyncio.Event | None = None
         self._work: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
 
@@ -121,6 +123,12 @@ class HttpsLink:
             loop.call_soon_threadsafe(work.cancel)
         thread.join(_CONNECT_S + 5)
         self._thread = None
+
+    def hurry(self) -> None:
+        """Try to connect now: somebody waits, or the network has just come. Harmless while connected."""
+        loop, pause = self._loop, self._pause
+        if loop is not None and pause is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(pause.set)
 
     def send(self, recipient: str, data: bytes) -> None:
         """Take a packet for the hub.
@@ -154,6 +162,7 @@ class HttpsLink:
     async def _keep_up(self) -> None:
         import httpx
 
+        self._pause = asyncio.Event()
         transport = httpx.AsyncHTTPTransport(
             verify=self._tls if self._tls is not None else self._url.startswith("https:"),
             socket_options=options(),
@@ -170,7 +179,10 @@ class HttpsLink:
                 except Rejected as error:
                     self.trouble = LinkDown("link-refused", reason=error.code)
                 _log.debug("the HTTPS road is down: %s", self.trouble)
-                await asyncio.sleep(self._backoff.next_s())
+                self._pause.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._backoff.next_s()):
+                        await self._pause.wait()
 
     async def _connected(self, client: httpx.AsyncClient) -> None:
         """Be connected until something fails, which is raised."""

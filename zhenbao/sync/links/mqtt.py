@@ -108,6 +108,8 @@ class MqttLink:
         self._attempt: MqttConnection | None = None
         self._connection: MqttConnection | None = None
         self._stop = threading.Event()
+        self._pause = threading.Event()
+        """Ends the pause before the next attempt."""
         self._thread: threading.Thread | None = None
 
     @property
@@ -131,18 +133,25 @@ class MqttLink:
         if self._thread is not None:
             return
         self._stop.clear()
+        self._pause.clear()
         self._thread = threading.Thread(target=self._keep_up, name="mqtt-link", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Disconnect; returns when the threads have ended."""
         self._stop.set()
+        self._pause.set()
         attempt = self._attempt
         if attempt is not None:
             attempt.finish()
         if self._thread is not None:
             self._thread.join(_CONNECT_TIMEOUT_S + 5)
             self._thread = None
+
+    def hurry(self) -> None:
+        """Try to connect now: somebody waits, or the network has just come. Harmless while connected."""
+        if not self.connected:
+            self._pause.set()
 
     def send(self, recipient: str, data: bytes) -> None:
         """Hand a message to the broker's connection.
@@ -195,7 +204,9 @@ class MqttLink:
                     self._versions.rotate(1)
                     if connection.wrong_version:
                         continue
-            self._stop.wait(self._backoff.next_s())
+            self._pause.wait(self._backoff.next_s())
+            if not self._stop.is_set():
+                self._pause.clear()
 
     def _connect(self) -> MqttConnection | None:
         """A connection that is subscribed or has failed; None where there is not even a socket."""

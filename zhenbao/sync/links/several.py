@@ -28,6 +28,9 @@ class Road(Link, Protocol):
 
     trouble: LinkDown | None
 
+    def hurry(self) -> None:
+        """Do not wait for the next attempt to connect."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -135,6 +138,11 @@ class SeveralRoads:
     def stop(self) -> None:
         for lane in self._lanes.values():
             lane.link.stop()
+
+    def hurry(self) -> None:
+        """Let every road that is down try to connect now."""
+        for lane in self._lanes.values():
+            lane.link.hurry()
 
     def send(self, recipient: str, data: bytes) -> None:
         """Hand a packet to the first road that takes it.
