@@ -12,7 +12,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOW = {"numpy", "scipy", "sqlite_utils", "paho", "bleak", "bumble", "fastapi", "sqlalchemy", "wfdb", "amqtt", "pandas"}
+SLOW = {
+    "numpy",
+    "scipy",
+    "sqlite_utils",
+    "paho",
+    "bleak",
+    "bumble",
+    "fastapi",
+    "sqlalchemy",
+    "wfdb",
+    "amqtt",
+    "pandas",
+    "httpx",
+}
 SLOW |= {"fpdf", "pypdfium2", "edfio", "pydicom"}
 
 

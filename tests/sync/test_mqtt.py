@@ -23,6 +23,7 @@ from zhenbao.model.time import SystemClock
 from zhenbao.sync.engine import Engine
 from zhenbao.sync.envelope import Envelope, Lane, encode, pack
 from zhenbao.sync.links.mqtt import MOST_BYTES, MqttLink
+from zhenbao.sync.links.several import SeveralRoads
 
 Wait = Callable[..., None]
 
@@ -186,7 +187,11 @@ def test_the_kits_service_sends_takes_in_and_tells(
     give_pin(tmp_path / "kit", "kit-1")
     arrived: list[Report] = []
     hub_engine = Engine(hub, link("hub", is_hub=True), clock)
-    options = {"host": "127.0.0.1", "port": broker.port, "clock": clock, "stop": stop, "on_report": arrived.append}
+
+    def roads() -> SeveralRoads:
+        return SeveralRoads({"mqtt": MqttLink("127.0.0.1", broker.port, "kit-1", first_wait_s=0.05)})
+
+    options = {"make_roads": roads, "clock": clock, "stop": stop, "on_report": arrived.append}
     threads = [
         threading.Thread(target=run_service, args=(tmp_path / "kit", "kit-1"), kwargs=options),
         threading.Thread(target=hub_engine.run, args=(stop,)),
@@ -301,6 +306,22 @@ def test_a_hub_that_is_nowhere_is_tried_again_until_it_is_there(wait_for: Wait) 
     try:
         wait_for(lambda: link.connected)
         assert link.connected
+    finally:
+        link.stop()
+        broker.stop()
+
+
+def test_who_waits_before_the_screen_does_not_wait_for_the_next_attempt(wait_for: Wait) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    link = MqttLink("127.0.0.1", port, "kit-1", first_wait_s=3600, last_wait_s=3600)
+    link.start()
+    wait_for(lambda: link.trouble is not None)
+    broker = EmbeddedBroker(port)
+    broker.start()
+    try:
+        # One attempt for each asking: the first may be in the version that this broker does not speak.
+        wait_for(lambda: link.hurry() or link.connected, 60)
     finally:
         link.stop()
         broker.stop()

@@ -380,9 +380,11 @@ add_emergency_commands(app, _place)
 @app.command("queue", help=_words("cli.queue"))
 def queue(context: typer.Context) -> None:
     from zhenbao.agent.link_cli import show_waiting
+    from zhenbao.agent.queue_cli import show_queue
 
     with _kit(context) as kit:
         _show_queue(kit)
+        show_queue(kit)
         show_waiting(kit)
         for observation in kit.store.observations(limit=50):
             _show_states(kit, observation)
@@ -470,15 +472,12 @@ def inbox_open(context: typer.Context, report_id: Annotated[str, typer.Argument(
 def sync(
     context: typer.Context,
     timeout: Annotated[float, typer.Option("--timeout", help=_words("cli.sync_timeout"))] = 60.0,
+    watch: Annotated[bool, typer.Option("--watch", help=_words("cli.sync_watch"))] = False,
 ) -> None:
-    from zhenbao.agent.service import send_waiting
+    from zhenbao.agent.queue_cli import synchronise
 
     with _kit(context) as kit:
-        before = kit.store.queue().total
-        send_waiting(kit.store, kit.settings.hub_host, kit.settings.hub_port, kit.clock, timeout_s=timeout)
-        waiting = kit.store.queue().total
-        kit.screen.say("agent.synced", receipted=max(0, before - waiting), waiting=waiting)
-        kit.screen.event("synced", waiting=waiting)
+        synchronise(kit, timeout_s=timeout, watch=watch)
 
 
 @app.command("service", help=_words("cli.service"))
@@ -487,6 +486,8 @@ def service(context: typer.Context) -> None:
     import threading
 
     from zhenbao.agent.emergency.record import seal_what_a_kill_left
+    from zhenbao.agent.road_status import running
+    from zhenbao.agent.roads import certificate_trouble, open_roads
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
@@ -519,7 +520,11 @@ def service(context: typer.Context) -> None:
         screen.event("service-unlocked")
 
     clock = SystemClock()
-    with watching(settings, home, clock) as watch:
+    if (trouble := certificate_trouble(home, settings, clock.now_ms())) is not None:
+        screen.trouble(trouble)
+    with running(home) as alone, watching(settings, home, clock) as watch:
+        if not alone:
+            raise InputError("service-runs")
 
         def turned(event: Event) -> None:
             road(event)
@@ -529,14 +534,14 @@ def service(context: typer.Context) -> None:
         run_service(
             home,
             settings.kit_id,
-            host=settings.hub_host,
-            port=settings.hub_port,
+            make_roads=lambda: open_roads(home, settings),
             clock=clock,
             stop=stop,
             on_report=report_arrived,
             on_event=turned,
             on_store=screen.trouble,
             on_unlocked=unlocked,
+            on_trouble=screen.trouble,
             may_go=gate(watch, clock) if watch is not None else None,
         )
 

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from zhenbao.agent.road_status import report
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.tidying import tidying
 from zhenbao.agent.vault.unlocked import is_unlocked, unlocked_key
-from zhenbao.model.errors import StorageError
+from zhenbao.model.errors import LinkDown, StorageError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
 from zhenbao.sync.engine import Engine, Event
 from zhenbao.sync.envelope import Envelope
-from zhenbao.sync.links.mqtt import MqttLink
+from zhenbao.sync.links.several import SeveralRoads
 from zhenbao.sync.uplink.gate import Gated
 
 _log = logging.getLogger(__name__)
@@ -29,8 +30,7 @@ def run_service(
     store_dir: Path,
     kit_id: str,
     *,
-    host: str,
-    port: int,
+    make_roads: Callable[[], SeveralRoads],
     clock: Clock,
     stop: threading.Event,
     on_report: Callable[[Report], None] | None = None,
@@ -38,23 +38,25 @@ def run_service(
     on_store: Callable[[StorageError], None] | None = None,
     on_unlocked: Callable[[], None] | None = None,
     may_go: Callable[[Envelope], bool] | None = None,
+    on_trouble: Callable[[LinkDown], None] | None = None,
 ) -> None:
-    """Run until ``stop`` is set. The caller's hooks run on this thread.
+    """Run until ``stop`` is set. The caller's hooks run on this thread, ``on_trouble`` on another.
 
     While the kit is locked nothing is opened and nothing sent; it goes on as soon as somebody unlocks it.
 
     Args:
         store_dir: the kit's folder.
-        host: the hub's broker.
+        make_roads: the roads to the hub, new ones.
         on_report: a report arrived and is kept.
         on_event: anything else that happened on the road; see ``sync.engine.Event``.
         on_store: the store has something to say (its ``notices``), is locked, or was found damaged and is opened again.
         on_unlocked: the store was locked and is open now.
         may_go: whether an item may go over the road there is now; None: all may.
+        on_trouble: a road does not work, for a new reason.
 
     Raises:
         StorageError: the store cannot be opened at all.
-        InputError: ``kit-id`` or ``link-address``.
+        InputError: as ``make_roads`` raises.
     """
     locked = False
     while not stop.is_set():
@@ -71,13 +73,16 @@ def run_service(
         if locked and on_unlocked is not None:
             on_unlocked()
         locked = False
-        with KitStore.open(store_dir, kit_id=kit_id, clock=clock, key=key) as store, _halt(store_dir, stop) as halt:
+        roads = make_roads()
+        with (
+            KitStore.open(store_dir, kit_id=kit_id, clock=clock, key=key) as store,
+            _halt(store_dir, stop) as halt,
+            _reporting(store_dir, roads, clock, on_trouble),
+        ):
             for notice in store.notices:
                 _tell(on_store, notice)
             mailbox = Gated(store, may_go) if may_go is not None else store
-            engine = Engine(
-                mailbox, MqttLink(host, port, kit_id), clock, on_event=_announcer(store, on_report, on_event)
-            )
+            engine = Engine(mailbox, roads, clock, on_event=_announcer(store, on_report, on_event))
             try:
                 with tidying(store, halt):
                     engine.run(halt)
@@ -86,6 +91,26 @@ def run_service(
                 _log.error("the store is opened again: %s", error.code)
                 _tell(on_store, error)
                 stop.wait(_STORE_RETRY_S)
+
+
+@contextmanager
+def _reporting(
+    store_dir: Path, roads: SeveralRoads, clock: Clock, on_trouble: Callable[[LinkDown], None] | None
+) -> Iterator[None]:
+    """While inside, the roads' state is told to the doctor's commands, and trouble with them to ``on_trouble``."""
+    ended = threading.Event()
+    teller = threading.Thread(
+        target=report,
+        args=(store_dir, roads, clock.monotonic_s, ended, on_trouble),
+        name="road-report",
+        daemon=True,
+    )
+    teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        teller.join()
 
 
 @contextmanager
@@ -105,29 +130,6 @@ def _halt(store_dir: Path, stop: threading.Event) -> Iterator[threading.Event]:
     finally:
         over.set()
         watcher.join()
-
-
-def send_waiting(store: KitStore, host: str, port: int, clock: Clock, *, timeout_s: float) -> None:
-    """Send until nothing waits any more, or ``timeout_s`` is over: for the doctor who wants to see it go.
-
-    Raises:
-        StorageError: ``store-damaged``.
-        InputError: ``kit-id`` or ``link-address``.
-    """
-    stop = threading.Event()
-
-    def watch(_: Event) -> None:
-        if store.queue().total == 0:
-            stop.set()
-
-    if store.queue().total == 0:
-        return
-    timer = threading.Timer(timeout_s, stop.set)
-    timer.start()
-    try:
-        Engine(store, MqttLink(host, port, store.name), clock, on_event=watch).run(stop)
-    finally:
-        timer.cancel()
 
 
 def _announcer(

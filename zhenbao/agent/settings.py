@@ -13,6 +13,7 @@ from pathlib import Path
 
 from zhenbao.model.errors import InputError
 from zhenbao.model.spirometry import EQUATIONS, FLOW_EQUATIONS, GLI2012_GROUPS
+from zhenbao.sync.links.address import check_url
 from zhenbao.sync.recovery import public_from
 
 FILE = "kit.toml"
@@ -34,6 +35,7 @@ class KitSettings:
     kit_id: str
     village: str = ""
     hub_host: str = "127.0.0.1"
+    """The hub's MQTT broker; empty: this kit uses HTTPS alone."""
     hub_port: int = 1883
     bluetooth: str = ""
     """Empty: the tablet's own Bluetooth. Otherwise an HCI address (``hci:tcp-client:127.0.0.1:9001``)."""
@@ -87,6 +89,15 @@ class KitSettings:
         """What ``measure spirometry`` uses where the doctor names nothing: one of ``SPIROMETERS``."""
         return "contec-sp10" if self.spirometer_port else "front-end"
 
+    hub_tls: bool = False
+    """MQTT over TLS 1.3, with the kit's certificate (port 8883)."""
+    hub_https: str = ""
+    """The hub's web server as a second road, or the only one: ``https://host[:port]``. Empty: not used."""
+    hub_ca: str = "county-ca.pem"
+    """The county's CA, the only one that is believed; this and the next two lie in the kit's folder."""
+    hub_certificate: str = "road.pem"
+    hub_key: str = "road.key"
+
 
 def kit_home(chosen: Path | None) -> Path:
     """The kit's folder: as chosen, else ZHENBAO_HOME, else the user's data folder."""
@@ -127,6 +138,7 @@ def load_settings(home: Path) -> KitSettings:
         table.get("spirometry_equation", ""), table.get("spirometry_group", ""), table.get("spirometry_flows", "")
     )
     check_glucose(table.get("glucose_meter", ""), table.get("glucose_port", ""))
+    check_roads(table.get("hub_host", "127.0.0.1"), table.get("hub_port", 1883), table.get("hub_https", ""))
     return KitSettings(**table)
 
 
@@ -223,6 +235,18 @@ def check_kit_id(kit_id: str) -> str:
     return kit_id
 
 
+def check_roads(host: str, port: int, https: str) -> None:
+    """Whether there is a road to the hub at all, and each is one.
+
+    Raises:
+        InputError: ``link-address`` or ``link-url``.
+    """
+    if not (host or https) or (host and not 0 < port < 1 << 16):
+        raise InputError("link-address")
+    if https:
+        check_url(https)
+
+
 def save_settings(home: Path, settings: KitSettings) -> None:
     """Write ``kit.toml`` whole or not at all."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -236,6 +260,8 @@ def save_settings(home: Path, settings: KitSettings) -> None:
 
 
 def _toml(value: str | int) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     escaped = "".join(c if c >= " " and c not in '"\\' else f"\\u{ord(c):04x}" for c in value)

@@ -11,10 +11,13 @@ from typing import Annotated
 import typer
 
 from zhenbao.hub import accounts_cli
+from zhenbao.hub.ca_cli import app as ca_app
+from zhenbao.hub.ca_cli import broker_config
 from zhenbao.hub.options import HERE as _HERE
 from zhenbao.hub.options import Database, Directory
 from zhenbao.hub.options import open_store as _store
 from zhenbao.hub.recovery_cli import add_commands as add_recovery_commands
+from zhenbao.model.errors import InputError
 from zhenbao.words import Words
 
 _words = Words(os.environ.get("ZHENBAO_LANG", ""))
@@ -24,6 +27,8 @@ app = typer.Typer(
 )
 app.add_typer(accounts_cli.user, name="user")
 app.add_typer(accounts_cli.org, name="org")
+app.add_typer(ca_app, name="ca")
+app.command("broker-config", help=_words("ca.broker_config"))(broker_config)
 
 RosterFile = Annotated[Path | None, typer.Option("--roster", help=_words("hub.cli.roster"))]
 
@@ -41,12 +46,17 @@ def serve(
     notify: Annotated[
         list[str] | None, typer.Option("--notify", envvar="ZHENBAO_NOTIFY", help=_words("hub.cli.notify"))
     ] = None,
+    web_address: Annotated[str, typer.Option("--web-address", help=_words("hub.cli.web_address"))] = "127.0.0.1",
+    web_cert: Annotated[Path | None, typer.Option("--web-cert", help=_words("hub.cli.web_cert"))] = None,
+    web_key: Annotated[Path | None, typer.Option("--web-key", help=_words("hub.cli.web_key"))] = None,
 ) -> None:
     import signal
     import threading
 
     from zhenbao.hub.server import Hub
 
+    if (web_cert is None) != (web_key is None):
+        raise InputError("hub-web-pair")
     hub = Hub(
         directory,
         mqtt_port=mqtt_port,
@@ -57,6 +67,8 @@ def serve(
         hosts=host or (),
         https=https,
         notify=notify or (),
+        web_host=web_address,
+        web_tls=(web_cert, web_key) if web_cert is not None and web_key is not None else None,
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

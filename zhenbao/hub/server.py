@@ -12,6 +12,10 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from zhenbao.hub.broker import HOST, EmbeddedBroker
+from zhenbao.hub.ca import CA_CERTIFICATE, HUB_CLIENT, HUB_CLIENT_KEY
+from zhenbao.hub.issued import FILE as ISSUED
+from zhenbao.hub.issued import FOLDER as CA_FOLDER
+from zhenbao.hub.issued import IssuedBook
 from zhenbao.hub.notify import FILE, all_of, to_file, to_services
 from zhenbao.hub.permission import Role
 from zhenbao.hub.reports import Reports
@@ -24,6 +28,10 @@ from zhenbao.hub.worklist import Worklist
 from zhenbao.model.errors import InputError, LinkDown, StorageError
 from zhenbao.model.time import Clock, SystemClock
 from zhenbao.rules import specialties
+from zhenbao.sync.links.mailboxes import MailboxLink
+from zhenbao.sync.links.several_hub import Presence, RoadsAtHub
+from zhenbao.sync.links.tls import client_context, server_context
+from zhenbao.sync.names import AddressBook, OpenBook
 
 if TYPE_CHECKING:
     import uvicorn
@@ -32,26 +40,34 @@ _log = logging.getLogger(__name__)
 
 _WAIT_S = 20.0
 DATABASE = "hub.db"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Hub:
-    """Everything of one hub. Bound to the loopback address; a county puts a TLS proxy and a broker of its own in front.
+    """Everything of one hub. Bound to the loopback address, unless the web page has a certificate.
+
+    Where the folder has a CA (``ca/``, see ``zhenbao.hub.ca``), kits are known by the names in their certificates, and
+    the web server is a road for them too.
 
     Args:
         directory: the hub's data; made with mode 0700 where it is missing.
         mqtt_port: of the embedded broker; 0: a free one.
         web_port: 0: a free one.
         clock: the hub's time.
-        broker: ``embedded``, or ``mqtt://host:port`` of one outside.
+        broker: ``embedded``, or ``mqtt://host:port`` or ``mqtts://host:port`` of one outside; TLS takes the hub's
+            certificate from the CA's folder.
         roster: who is on duty: a file, a roster, or None for the example that comes with the program.
         database: SQLAlchemy URL; None: SQLite in ``directory``.
         hosts: names under which the web page may be asked for, besides those of this machine.
         https: the web page is only reached through TLS.
         notify: addresses of services that carry notices (see ``notify.to_services``), besides the file.
         sign: the hub's Ed25519 signature, for kits that ask whether it is there.
+        web_host: address of the web server; another than this machine's own only with ``web_tls``.
+        web_tls: certificate and key of the web server, PEM.
+        keys: the Ed25519 key that signs a kit's HTTPS requests, by its name on the road; None: the CA's list.
 
     Raises:
-        InputError: ``roster``, ``hub-broker``, ``notify-missing`` or ``notify-url``.
+        InputError: ``roster``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing`` or ``notify-url``.
         StorageError: ``hub-database``.
     """
 
@@ -69,13 +85,26 @@ class Hub:
         https: bool = False,
         notify: Sequence[str] = (),
         sign: Callable[[bytes], bytes] | None = None,
+        web_host: str = HOST,
+        web_tls: tuple[Path, Path] | None = None,
+        keys: Callable[[str], bytes | None] | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
+        if web_tls is None and web_host not in _LOOPBACK:
+            raise InputError("hub-plain-web", address=web_host[:80])
         self._road = _road(broker)
+        self._ca = directory / CA_FOLDER
+        self._broker_tls = broker.startswith("mqtts:")
+        self._book: AddressBook = IssuedBook(self._ca) if (self._ca / ISSUED).exists() else OpenBook()
+        self._keys = keys or IssuedBook(self._ca).key_of
+        self._web_host = web_host
+        self._web_tls = server_context(*web_tls) if web_tls is not None else None
+        self._mailboxes = MailboxLink(self.clock.monotonic_s)
+        self._roads: RoadsAtHub | None = None
         self._broker = EmbeddedBroker(mqtt_port) if self._road is None else None
         self._hosts = tuple(hosts)
-        self._https = https
         self._sign = sign
+        self._https = https or web_tls is not None
         self._web_port = web_port
         duty = roster if isinstance(roster, Roster) else load_roster(roster)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -97,7 +126,15 @@ class Hub:
     @property
     def web_url(self) -> str:
         """Where people connect; empty before ``start``."""
-        return f"http://{HOST}:{self._web_port}" if self._socket is not None else ""
+        if self._socket is None:
+            return ""
+        host = f"[{self._web_host}]" if ":" in self._web_host else self._web_host
+        return f"{'https' if self._web_tls is not None else 'http'}://{host}:{self._web_port}"
+
+    @property
+    def presence(self) -> Sequence[Presence]:
+        """Each kit's last sign of life since the start."""
+        return self._roads.presence() if self._roads is not None else ()
 
     @property
     def counters(self) -> Counters:
@@ -150,6 +187,7 @@ class Hub:
     def stop(self) -> None:
         """Stop everything; what was committed stays. Harmless when it does not run. The hub can be started again."""
         self._stop.set()
+        self._mailboxes.stop()  # nobody is kept waiting for mail by a server that ends
         if self._web is not None:
             self._web.should_exit = True
         for thread in self._threads:
@@ -184,7 +222,14 @@ class Hub:
         from zhenbao.sync.links.mqtt import MqttLink
 
         host, port = self._address
-        engine = Engine(self.store, MqttLink(host, port, self.store.name, is_hub=True), self.clock)
+        tls = None
+        if self._broker_tls:
+            tls = client_context(self._ca / CA_CERTIFICATE, self._ca / HUB_CLIENT, self._ca / HUB_CLIENT_KEY)
+        mqtt = MqttLink(host, port, self.store.name, is_hub=True, tls=tls, book=self._book)
+        roads = RoadsAtHub({"mqtt": mqtt, "https": self._mailboxes}, monotonic_s=self.clock.monotonic_s)
+        mqtt.on_gone = lambda kit_id: roads.gone("mqtt", kit_id)
+        self._roads = roads
+        engine = Engine(self.store, roads, self.clock)
         self._spawn("zhenbao-ingest", lambda: engine.run(self._stop))
 
     def _start_web(self) -> None:
@@ -192,12 +237,15 @@ class Hub:
 
         from zhenbao.hub.web.app import LOCAL_HOSTS, create_app
         from zhenbao.hub.web.security import WITHOUT_CONTENT
+        from zhenbao.hub.web.sync_endpoint import SyncRoad
+        from zhenbao.hub.web.sync_guard import SyncGuard
 
-        app = create_app(self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https, sign=self._sign)
-        listening = socket.socket()
+        sync = SyncRoad(self._mailboxes, SyncGuard(self._keys, self.clock), self._book, self.clock)
+        app = create_app(self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https, sign=self._sign, sync=sync)
+        listening = socket.socket(socket.AF_INET6 if ":" in self._web_host else socket.AF_INET)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((HOST, self._web_port))
+            listening.bind((self._web_host, self._web_port))
         except OSError as error:
             listening.close()
             raise StorageError("hub-port", port=self._web_port) from error
@@ -206,8 +254,16 @@ class Hub:
         self._socket = listening
         logging.getLogger("uvicorn.error").addFilter(WITHOUT_CONTENT)
         # No access log: it would fill with worklists asked for every three seconds, and tells nothing the audit lacks.
+        tls = self._web_tls
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=2
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            timeout_keep_alive=120,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
         server = uvicorn.Server(config)
         self._web = server
@@ -252,10 +308,11 @@ def _road(broker: str) -> tuple[str, int] | None:
     """Host and port of a broker outside; None for the embedded one."""
     if broker == "embedded":
         return None
+    ports = {"mqtt": 1883, "mqtts": 8883}
     try:
         parts = urlsplit(broker)
-        if parts.scheme == "mqtt" and parts.hostname and not parts.path.strip("/"):
-            return parts.hostname, parts.port or 1883
+        if parts.scheme in ports and parts.hostname and not parts.path.strip("/"):
+            return parts.hostname, parts.port or ports[parts.scheme]
     except ValueError:
         pass
     raise InputError("hub-broker")

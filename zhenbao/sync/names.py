@@ -1,13 +1,20 @@
-"""Names of mailboxes, as they stand in topics and client ids: a kit's id, or ``hub``."""
+"""Names of mailboxes: a kit's id and the name under which a road knows it, or ``hub``.
+
+On a road a kit has a *mailbox name*: random, given when its certificate is asked for, so that a broker sees neither
+village nor number. Where no certificates are used (a demonstration, one machine) it is the kit's id itself.
+"""
 
 from __future__ import annotations
 
 import re
+import secrets
+from typing import Protocol
 
 from zhenbao.model.errors import InputError
 
 HUB = "hub"
 _KIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_MAILBOX = re.compile(r"m-[0-9a-f]{16}")
 
 
 def is_kit_id(name: str) -> bool:
@@ -24,3 +31,33 @@ def check_kit_id(kit_id: str) -> str:
     if not is_kit_id(kit_id):
         raise InputError("kit-id")
     return kit_id
+
+
+def new_mailbox() -> str:
+    """A mailbox name nobody can guess or trace: 64 random bits."""
+    return f"m-{secrets.token_hex(8)}"
+
+
+def is_mailbox(name: str) -> bool:
+    """Whether this is a random mailbox name."""
+    return _MAILBOX.fullmatch(name) is not None
+
+
+class AddressBook(Protocol):
+    """Who is behind which mailbox name: the hub's knowledge."""
+
+    def kit_of(self, mailbox: str) -> str | None:
+        """The kit's id; None for a name that nobody has (any more)."""
+
+    def mailbox_of(self, kit_id: str) -> str | None:
+        """The kit's name on the road; None for a kit that has none."""
+
+
+class OpenBook:
+    """Every kit is known by its own id: for a hub without certificates, on one machine."""
+
+    def kit_of(self, mailbox: str) -> str | None:
+        return mailbox if is_kit_id(mailbox) else None
+
+    def mailbox_of(self, kit_id: str) -> str | None:
+        return kit_id if is_kit_id(kit_id) else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zhenbao.model.errors import InputError
+from zhenbao.technician.roads_cli import road_accept, road_request
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _words = Words(os.environ.get("ZHENBAO_LANG", ""))
 _MOMENTS = ["%Y-%m-%d", "%Y-%m-%d %H:%M"]
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.command("road-request", help=_words("tech.help.road_request"))(road_request)
+app.command("road-accept", help=_words("tech.help.road_accept"))(road_accept)
 
 
 @app.command("flash", help=_words("tech.help.flash"))
@@ -311,6 +314,8 @@ def setup(
             probe_key=probe_key or before.probe_key,
             modem_port=modem_port or before.modem_port,
             glucose_serial=before.glucose_serial,
+            hub_tls=before.hub_tls,
+            hub_https=before.hub_https,
         )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))

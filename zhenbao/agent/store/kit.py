@@ -12,7 +12,18 @@ from types import TracebackType
 from typing import Any
 from uuid import UUID
 
-from zhenbao.agent.store import attachments, captures, epochs, hub_time, inbox, outbox, records, retention, syringe
+from zhenbao.agent.store import (
+    attachments,
+    captures,
+    epochs,
+    hub_time,
+    inbox,
+    outbox,
+    queue_look,
+    records,
+    retention,
+    syringe,
+)
 from zhenbao.agent.store.database import Database
 from zhenbao.agent.store.outbox import Sender
 from zhenbao.agent.store.retention import Tidied
@@ -250,6 +261,10 @@ class KitStore:
     def queue(self) -> QueueStatus:
         """What is not yet at the hub."""
         return outbox.status(self._database)
+
+    def lanes(self) -> list[queue_look.LaneLook]:
+        """What waits, lane by lane, with its size."""
+        return queue_look.lanes(self._database)
 
     def account(self) -> Account:
         """What was posted in all, and what the hub has receipted."""

@@ -13,7 +13,19 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from zhenbao.hub.web import attachments, audit, cases, identity, login, loop, probe, referrals, statistics, vendor
+from zhenbao.hub.web import (
+    attachments,
+    audit,
+    cases,
+    identity,
+    login,
+    loop,
+    probe,
+    referrals,
+    statistics,
+    sync_endpoint,
+    vendor,
+)
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
@@ -39,7 +51,12 @@ _STATUS = {
 
 
 def create_app(
-    store: HubStore, *, hosts: Sequence[str] = LOCAL_HOSTS, https: bool = False, sign: Sign | None = None
+    store: HubStore,
+    *,
+    hosts: Sequence[str] = LOCAL_HOSTS,
+    https: bool = False,
+    sign: Sign | None = None,
+    sync: sync_endpoint.SyncRoad | None = None,
 ) -> FastAPI:
     """The pages of a hub.
 
@@ -48,6 +65,7 @@ def create_app(
         hosts: names under which the pages may be asked for (against DNS rebinding).
         https: the pages are only reached through TLS: cookies are then marked Secure.
         sign: the hub's signature, for kits that ask whether it is there; None: they get no answer.
+        sync: the HTTPS road for kits, on the same server; None: there is none.
 
     Raises:
         StorageError: ``hub-vendor``: htmx or the font is missing; run ``make``.
@@ -69,6 +87,9 @@ def create_app(
     if sign is not None:
         app.include_router(probe.probe_router(sign))
     app.include_router(attachments.router)
+    if sync is not None:
+        app.state.sync = sync
+        app.include_router(sync_endpoint.router)
     app.add_exception_handler(NotLoggedIn, _to_login)
     app.add_exception_handler(ZhenbaoError, _error_page)
     app.add_exception_handler(HTTPException, _http_error)

@@ -1,58 +1,52 @@
-"""MQTT as a road: QoS 1, clean start, nothing remembered.
+"""MQTT as a road: QoS 1, nothing remembered by us, MQTT 5 where the broker speaks it, 3.1.1 otherwise.
 
-Topics are ``zhenbao/v1/up/<kit>`` (kit to hub) and ``zhenbao/v1/down/<kit>`` (hub to kit). The broker sees kit ids,
-never what is in a message. MQTT 5 where the broker speaks it, 3.1.1 otherwise.
+Topics are ``zhenbao/v1/up/<mailbox>`` (kit to hub), ``zhenbao/v1/down/<mailbox>`` (hub to kit) and
+``zhenbao/v1/gone/<mailbox>`` (the last will: this kit's line broke; empty). The broker sees mailbox names, sizes and
+times, never what is in a message; client ids are random.
 
-Each connection gets a client of its own (paho-mqtt) that is thrown away with it, so no queue of the library
-outlives a connection, and reconnecting is ours: jittered, from half a second to half a minute.
+Each connection gets a client of its own (paho-mqtt) that is thrown away with it, so no queue of the library outlives
+a connection, and reconnecting is ours. With MQTT 5 the broker keeps the *session* for a few minutes, so that what
+was sent to us during a short outage still comes; nothing depends on it, as only receipts end an item.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import random
 import secrets
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zhenbao.model.errors import InputError, LinkDown, Rejected
-from zhenbao.sync.names import HUB, check_kit_id, is_kit_id
+from zhenbao.sync.links.backoff import FIRST_S, LAST_S, Backoff
+from zhenbao.sync.links.mqtt_connection import MqttConnection
+from zhenbao.sync.links.outgoing import Packet, is_small
+from zhenbao.sync.links.tcp import tune
+from zhenbao.sync.links.tls import trouble_of, trouble_of_text
+from zhenbao.sync.names import HUB, AddressBook, OpenBook, check_kit_id, is_kit_id
 
 if TYPE_CHECKING:
     import ssl
 
-    from paho.mqtt.client import Client, MQTTMessageInfo
+    from paho.mqtt.client import Client
     from paho.mqtt.enums import MQTTProtocolVersion
 
 _log = logging.getLogger(__name__)
-_UP, _DOWN = "zhenbao/v1/up", "zhenbao/v1/down"
+UP, DOWN, GONE = "zhenbao/v1/up", "zhenbao/v1/down", "zhenbao/v1/gone"
 _KEEPALIVE_S = 30
 _CONNECT_TIMEOUT_S = 10.0
-_POLITE_S = 0.5
-_FIRST_WAIT_S, _LAST_WAIT_S = 0.5, 30.0
+SESSION_S = 300
+"""How long a broker keeps what it has for us after a break; a longer one is caught up by sending again."""
 MOST_BYTES = 4 << 20
 """The largest message this road takes; a broker may be set to less."""
-
-
-@dataclass(slots=True)
-class _Connection:
-    """One client and what has become of it."""
-
-    client: Client
-    ready: threading.Event = field(default_factory=threading.Event)
-    """Subscribed: both directions work. Set as well when it ended, so that nobody waits for nothing."""
-    ended: threading.Event = field(default_factory=threading.Event)
-    gone: threading.Event = field(default_factory=threading.Event)
-    """The socket is closed."""
-    answered: bool = False
-    subscribed: bool = False
-    wrong_version: bool = False
-    unsent: deque[tuple[MQTTMessageInfo, int]] = field(default_factory=deque)
+_TOPIC_BYTES = 128
+"""Room for the topic and the header in a packet whose size a broker limits."""
+_UNSUPPORTED_VERSION = 132
+"""MQTT 5's reason code, to which paho also maps the old code 1."""
+_NOT_AUTHORIZED = 135
 
 
 class MqttLink:
@@ -61,10 +55,12 @@ class MqttLink:
     Args:
         host: the broker.
         port: 1883, or 8883 with TLS.
-        own_name: the kit's id, or ``hub``.
+        own_name: the kit's name on this road (see ``sync.names``), or ``hub``.
         is_hub: which side this is.
-        tls: a context made with ``ssl.create_default_context``; None for none.
-        first_wait_s: the first pause before connecting again.
+        tls: a context from ``sync.links.tls.client_context``; None for none.
+        book: at the hub: who is behind which name.
+        urgent: whether a packet goes before the others that wait here.
+        first_wait_s, last_wait_s: bounds of the pauses before connecting again.
 
     Raises:
         InputError: ``kit-id``, the name cannot stand in a topic; ``link-address``, no host or port.
@@ -80,11 +76,18 @@ class MqttLink:
         username: str | None = None,
         password: str | None = None,
         tls: ssl.SSLContext | None = None,
-        first_wait_s: float = _FIRST_WAIT_S,
+        book: AddressBook | None = None,
+        urgent: Callable[[bytes], bool] = is_small,
+        first_wait_s: float = FIRST_S,
+        last_wait_s: float = LAST_S,
     ) -> None:
         self.on_message: Callable[[str, bytes], None] = lambda sender, data: None
         self.on_up: Callable[[], None] = lambda: None
         self.on_down: Callable[[], None] = lambda: None
+        self.on_gone: Callable[[str], None] = lambda kit_id: None
+        """At the hub: the broker says that this kit's connection broke, or it said good-bye."""
+        self.trouble: LinkDown | None = None
+        """Why the last attempt failed; None while connected, and before the first."""
         if not host or not 0 < port < 1 << 16:
             raise InputError("link-address")
         self._host = host
@@ -94,13 +97,19 @@ class MqttLink:
         self._username = username
         self._password = password
         self._tls = tls
-        self._first_wait_s = first_wait_s
-        # The same client id for the life of this link, so that a broker ends a half-open connection of ours at once.
-        self._client_id = f"zhenbao-{self._name}-{secrets.token_hex(4)}"
+        self._book = book or OpenBook()
+        self._urgent = urgent
+        self._backoff = Backoff(first_wait_s, last_wait_s)
+        # The same client id for the life of this link, so that a broker ends a half-open connection of ours at once
+        # and knows our session again; random, as it is no business of the broker's who we are.
+        self._client_id = f"zhenbao-{secrets.token_hex(8)}"
         self._versions: deque[MQTTProtocolVersion] = deque()
-        self._attempt: _Connection | None = None
-        self._connection: _Connection | None = None
+        self._fresh = True
+        self._attempt: MqttConnection | None = None
+        self._connection: MqttConnection | None = None
         self._stop = threading.Event()
+        self._pause = threading.Event()
+        """Ends the pause before the next attempt."""
         self._thread: threading.Thread | None = None
 
     @property
@@ -109,53 +118,64 @@ class MqttLink:
 
     @property
     def backlog_bytes(self) -> int:
-        """Bytes that the broker has not acknowledged."""
+        """Bytes that the broker has not acknowledged, whether they are under way or wait here."""
         connection = self._connection
-        if connection is None:
-            return 0
-        unsent = connection.unsent
-        while unsent and unsent[0][0].is_published():
-            unsent.popleft()
-        return sum(size for info, size in unsent if not info.is_published())
+        return connection.outgoing.backlog_bytes if connection is not None else 0
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the broker still had our session when this connection was made."""
+        connection = self._connection
+        return connection is not None and connection.resumed
 
     def start(self) -> None:
         """Connect, and connect again for ever, on a thread of its own."""
         if self._thread is not None:
             return
         self._stop.clear()
+        self._pause.clear()
         self._thread = threading.Thread(target=self._keep_up, name="mqtt-link", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Disconnect; returns when the threads have ended."""
         self._stop.set()
+        self._pause.set()
         attempt = self._attempt
         if attempt is not None:
-            attempt.ready.set()
-            attempt.ended.set()
+            attempt.finish()
         if self._thread is not None:
             self._thread.join(_CONNECT_TIMEOUT_S + 5)
             self._thread = None
+
+    def hurry(self) -> None:
+        """Try to connect now: somebody waits, or the network has just come. Harmless while connected."""
+        if not self.connected:
+            self._pause.set()
 
     def send(self, recipient: str, data: bytes) -> None:
         """Hand a message to the broker's connection.
 
         Raises:
             LinkDown: ``link-down``.
-            Rejected: ``link-too-large``, or ``link-recipient``, a name that cannot stand in a topic.
+            Rejected: ``link-too-large``, or ``link-recipient``, what can be no kit at all.
         """
-        if len(data) > MOST_BYTES:
-            raise Rejected("link-too-large", size=len(data), most=MOST_BYTES)
+        connection = self._connection
+        most = MOST_BYTES
+        if connection is not None and connection.most_bytes is not None:
+            most = min(most, connection.most_bytes - _TOPIC_BYTES)
+        if len(data) > most:
+            raise Rejected("link-too-large", size=len(data), most=most)
         if self._is_hub and not is_kit_id(recipient):
             raise Rejected("link-recipient")
-        topic = f"{_DOWN}/{recipient}" if self._is_hub else f"{_UP}/{self._name}"
-        connection = self._connection
         if connection is None:
             raise LinkDown("link-down")
-        info = connection.client.publish(topic, data, qos=1)
-        if info.rc != 0:
+        if self._is_hub and self._book.mailbox_of(recipient) is None:
+            # A kit without a certificate now (revoked, its new tablet not yet enrolled) is away, not impossible.
+            return
+        connection.outgoing.put(Packet(recipient, data, self._urgent(data)))
+        if not connection.pump():
             raise LinkDown("link-down")
-        connection.unsent.append((info, len(data)))
 
     # On the link's own thread
 
@@ -163,44 +183,87 @@ class MqttLink:
         from paho.mqtt.enums import MQTTProtocolVersion
 
         self._versions = deque([MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311])
-        wait_s = self._first_wait_s
+        self._fresh = True
         while not self._stop.is_set():
             connection = self._connect()
             if connection is not None and connection.subscribed:
-                wait_s = self._first_wait_s
+                self._backoff.succeeded()
+                self.trouble = None
+                self._fresh = False
                 self._connection = connection
                 self.on_up()
                 connection.ended.wait()
                 self._connection = None
                 self.on_down()
             if connection is not None:
-                self._discard(connection)
+                if connection.ended.is_set() and not connection.wrong_version:
+                    self.trouble = connection.trouble or self._closed()
+                connection.discard(farewell=self._farewell if self._stop.is_set() else None)
                 if connection.wrong_version or not connection.answered:
                     # Ask in the other version; what answers is remembered.
                     self._versions.rotate(1)
                     if connection.wrong_version:
                         continue
-            self._stop.wait(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
-            wait_s = min(2 * wait_s, _LAST_WAIT_S)
+            self._pause.wait(self._backoff.next_s())
+            if not self._stop.is_set():
+                self._pause.clear()
 
-    def _connect(self) -> _Connection | None:
+    def _connect(self) -> MqttConnection | None:
         """A connection that is subscribed or has failed; None where there is not even a socket."""
-        connection = _Connection(self._client(self._versions[0]))
+        version = self._versions[0]
+        connection = MqttConnection(self._client(version), self._topic_for)
         client = connection.client
         self._listen(connection)
         self._attempt = connection
         try:
-            client.connect(self._host, self._port, keepalive=_KEEPALIVE_S)
+            client.connect(self._host, self._port, keepalive=_KEEPALIVE_S, **self._session(version))
             if isinstance(opened := client.socket(), socket.socket):
-                # Small packets at once: the library leaves Nagle's algorithm on, which costs 40 ms for every answer.
-                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except (OSError, UnicodeError) as error:
+                tune(opened)
+        except (OSError, ValueError) as error:  # ValueError: a host name that is none
+            self.trouble = trouble_of(error, _now_ms()) or LinkDown("link-nobody", reason=type(error).__name__)
             _log.debug("no connection to the broker: %s", type(error).__name__)
             return None
         client.loop_start()
         if not connection.ready.wait(_CONNECT_TIMEOUT_S):
+            self.trouble = LinkDown("link-nobody", reason="silent")
             _log.warning("the broker does not answer")
         return connection
+
+    def _closed(self) -> LinkDown:
+        """A connection that ended without a reason. The alert that carries one is lost now and then, when the socket is
+        reset before it is read: what a certificate was refused for stays said until something else happens."""
+        known = self.trouble
+        return (
+            known if known is not None and known.code.startswith("tls-") else LinkDown("link-nobody", reason="closed")
+        )
+
+    def _session(self, version: MQTTProtocolVersion) -> dict[str, Any]:
+        """How a connection is to be joined to the one before it; 3.1.1 has no expiry, so there it never is."""
+        from paho.mqtt.enums import MQTTProtocolVersion
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
+
+        if version is not MQTTProtocolVersion.MQTTv5:
+            return {}
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = SESSION_S
+        return {"clean_start": self._fresh, "properties": properties}
+
+    def _farewell(self, client: Client) -> None:
+        """Said by whom it stops on purpose: a broker sends the last will only where a line breaks."""
+        from paho.mqtt.enums import MQTTProtocolVersion
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
+
+        if not self._is_hub:
+            client.publish(f"{GONE}/{self._name}", b"", qos=0)
+        if client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = 0
+            client.disconnect(properties=properties)
+
+    def _topic_for(self, recipient: str) -> str:
+        return f"{DOWN}/{self._book.mailbox_of(recipient)}" if self._is_hub else f"{UP}/{self._name}"
 
     def _client(self, version: MQTTProtocolVersion) -> Client:
         from paho.mqtt.client import Client
@@ -214,64 +277,76 @@ class MqttLink:
             reconnect_on_failure=False,
         )
         client.connect_timeout = _CONNECT_TIMEOUT_S
-        # The engine decides how much is under way; a critical item must not queue behind twenty others in the library.
+        # How much is under way is decided by our own window; a queue inside the library could not be overtaken.
         client.max_inflight_messages_set(1000)
         if self._username is not None:
             client.username_pw_set(self._username, self._password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
+        if not self._is_hub:
+            client.will_set(f"{GONE}/{self._name}", b"", qos=1)
         return client
 
-    def _listen(self, connection: _Connection) -> None:
+    def _listen(self, connection: MqttConnection) -> None:
         """Set the client's callbacks; they run on its thread."""
         client = connection.client
-        topic = f"{_UP}/+" if self._is_hub else f"{_DOWN}/{self._name}"
+        topics = [f"{UP}/+", f"{GONE}/+"] if self._is_hub else [f"{DOWN}/{self._name}"]
 
-        def connected(_client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        def connected(_client: Client, _data: Any, flags: Any, reason: Any, properties: Any) -> None:
             connection.answered = True
             if reason.is_failure:
-                # 132 is MQTT 5's "unsupported protocol version", to which paho also maps the old code 1.
-                connection.wrong_version = reason.value == 132
+                connection.wrong_version = reason.value == _UNSUPPORTED_VERSION
                 if not connection.wrong_version:
+                    connection.trouble = LinkDown("link-refused", reason=reason)
                     _log.warning("the broker refuses the connection: %s", reason)
-                connection.ended.set()
-                connection.ready.set()
+                connection.finish()
             else:
-                client.subscribe(topic, qos=1)
+                connection.resumed = flags.session_present
+                connection.most_bytes = getattr(properties, "MaximumPacketSize", None)
+                client.subscribe([(topic, 1) for topic in topics])
 
         def subscribed(_client: Client, _data: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
             connection.subscribed = not any(reason.is_failure for reason in reasons)
             if not connection.subscribed:
+                connection.trouble = LinkDown("link-refused", reason="subscribe")
                 _log.error("the broker does not let us subscribe")
                 connection.ended.set()
             connection.ready.set()
 
         def disconnected(_client: Client, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
             connection.gone.set()
-            connection.ended.set()
-            connection.ready.set()
+            connection.finish()
+
+        def published(_client: Client, _data: Any, mid: int, reason: Any, _properties: Any) -> None:
+            if reason.value == _NOT_AUTHORIZED:
+                self.trouble = LinkDown("link-refused", reason="publish")
+            connection.published(mid)
 
         def message(_client: Client, _data: Any, received: Any) -> None:
             try:
-                sender = received.topic.rpartition("/")[2] if self._is_hub else HUB
+                kind, _, mailbox = received.topic.rpartition("/")
             except UnicodeDecodeError:
                 return
+            if not self._is_hub:
+                self.on_message(HUB, received.payload)
             # Anybody whom the broker lets in may publish under any name: what cannot be a kit is not heard.
-            if not self._is_hub or is_kit_id(sender):
-                self.on_message(sender, received.payload)
+            elif (kit_id := self._book.kit_of(mailbox)) is not None:
+                if kind == GONE:
+                    self.on_gone(kit_id)
+                else:
+                    self.on_message(kit_id, received.payload)
+
+        def log(_client: Client, _data: Any, _level: int, text: str) -> None:
+            # In TLS 1.3 the broker judges our certificate after the handshake: the library only logs what it says.
+            connection.trouble = connection.trouble or trouble_of_text(text, _now_ms())
 
         client.on_connect = connected
         client.on_subscribe = subscribed
         client.on_disconnect = disconnected
+        client.on_publish = published
         client.on_message = message
+        client.on_log = log
 
-    @staticmethod
-    def _discard(connection: _Connection) -> None:
-        """End a client for good; what it still held is forgotten with it."""
-        client = connection.client
-        client.disconnect()
-        if not connection.gone.wait(_POLITE_S) and isinstance(open_socket := client.socket(), socket.socket):
-            # A half-open connection takes no good-bye, and the library would wait for its heartbeat to fail.
-            with contextlib.suppress(OSError):
-                open_socket.shutdown(socket.SHUT_RDWR)
-        client.loop_stop()
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
