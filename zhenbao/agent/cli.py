@@ -423,7 +423,7 @@ def sync(
 
     with _kit(context) as kit:
         before = kit.store.queue().total
-        send_waiting(kit.store, kit.settings.hub_host, kit.settings.hub_port, kit.clock, timeout_s=timeout)
+        send_waiting(kit.store, kit.home, kit.settings.hub_host, kit.settings.hub_port, kit.clock, timeout_s=timeout)
         waiting = kit.store.queue().total
         kit.screen.say("agent.synced", receipted=max(0, before - waiting), waiting=waiting)
         kit.screen.event("synced", waiting=waiting)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from zhenbao.agent.keys import KitKeyring
 from zhenbao.agent.store import KitStore
 from zhenbao.model.errors import StorageError
 from zhenbao.model.report import Report
@@ -41,13 +42,19 @@ def run_service(
 
     Raises:
         StorageError: the store cannot be opened at all.
-        InputError: ``kit-id`` or ``link-address``.
+        InputError: ``kit-id``, ``link-address``, ``keys-missing`` or ``hub-card-missing``.
     """
     while not stop.is_set():
         with KitStore.open(store_dir, kit_id=kit_id, clock=clock) as store:
             for notice in store.notices:
                 _tell(on_store, notice)
-            engine = Engine(store, MqttLink(host, port, kit_id), clock, on_event=_announcer(store, on_report, on_event))
+            engine = Engine(
+                store,
+                MqttLink(host, port, kit_id),
+                clock,
+                KitKeyring(store_dir, kit_id),
+                on_event=_announcer(store, on_report, on_event),
+            )
             try:
                 engine.run(stop)
             except StorageError as error:
@@ -57,7 +64,7 @@ def run_service(
                 stop.wait(_STORE_RETRY_S)
 
 
-def send_waiting(store: KitStore, host: str, port: int, clock: Clock, *, timeout_s: float) -> None:
+def send_waiting(store: KitStore, home: Path, host: str, port: int, clock: Clock, *, timeout_s: float) -> None:
     """Send until nothing waits any more, or ``timeout_s`` is over: for the doctor who wants to see it go.
 
     Raises:
@@ -75,7 +82,8 @@ def send_waiting(store: KitStore, host: str, port: int, clock: Clock, *, timeout
     timer = threading.Timer(timeout_s, stop.set)
     timer.start()
     try:
-        Engine(store, MqttLink(host, port, store.name), clock, on_event=watch).run(stop)
+        keyring = KitKeyring(home, store.name)
+        Engine(store, MqttLink(host, port, store.name), clock, keyring, on_event=watch).run(stop)
     finally:
         timer.cancel()
 

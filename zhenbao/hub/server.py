@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from zhenbao.hub.broker import HOST, EmbeddedBroker
+from zhenbao.hub.keys import HubKeyring
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
 from zhenbao.hub.store import Counters, HubStore, audit, people
@@ -72,6 +73,7 @@ class Hub:
         duty = roster if isinstance(roster, Roster) else load_roster(roster)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.store = HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", self.clock, duty)
+        self.keyring = HubKeyring(self.store, directory)
         self.worklist = Worklist(self.store)
         self.reports = Reports(self.store)
         self._stop = threading.Event()
@@ -173,7 +175,8 @@ class Hub:
         from zhenbao.sync.links.mqtt import MqttLink
 
         host, port = self._address
-        engine = Engine(self.store, MqttLink(host, port, self.store.name, is_hub=True), self.clock)
+        link = MqttLink(host, port, self.store.name, is_hub=True)
+        engine = Engine(self.store, link, self.clock, self.keyring)
         self._spawn("zhenbao-ingest", lambda: engine.run(self._stop))
 
     def _start_web(self) -> None:

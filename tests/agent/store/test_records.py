@@ -25,7 +25,7 @@ def receipts(store: KitStore, epoch: str = "hub-1", **changes: Any) -> int:
     n = 0
     while items := store.due(FAR, 100):
         for item in items:
-            n += store.receipted(replace(Receipt(item.id, item.body_sha256, epoch, 77), **changes))
+            n += store.receipted([replace(Receipt(item.id, item.body_sha256, epoch, 77), **changes)])[0]
     return n
 
 
@@ -100,7 +100,7 @@ def test_an_unchanged_patient_is_not_sent_again_and_a_changed_one_is(store: KitS
     assert store.patients() == [taller]
     first, *others = store.due(FAR, 10)
     assert others == [], "the second version waits for the first"
-    assert store.receipted(Receipt(first.id, first.body_sha256, "hub-1", 77))
+    assert store.receipted([Receipt(first.id, first.body_sha256, "hub-1", 77)])[0]
     assert DeliveryState.RECEIVED not in store.delivery(ward.patient.id), "what the hub has is the old version"
     assert receipts(store) == 1
     assert store.delivery(ward.patient.id)[DeliveryState.RECEIVED] == clock.now_ms()
@@ -198,7 +198,7 @@ def test_the_queue_says_since_when_it_waits_and_when_the_hub_last_answered(
     store.save_encounter(ward.encounter)
     assert store.queue().oldest_ms == saved_ms
     first = store.due(FAR, 1)[0]
-    store.receipted(Receipt(first.id, first.body_sha256, "hub-1", 77))
+    store.receipted([Receipt(first.id, first.body_sha256, "hub-1", 77)])
     assert store.queue().oldest_ms == clock.now_ms()
     assert store.queue().last_receipt_ms == clock.now_ms()
     assert store.delivery(ward.patient.id) == {
@@ -223,13 +223,13 @@ def test_a_hub_restored_from_a_backup_gets_again_what_it_lost(store: KitStore, w
     ward.admit(store)
     reading = ward.reading("ecg")
     store.save_observation(reading, [ward.recording(reading)])
-    sent = {e.id: e.body for e in store.due(FAR, 10)}
+    sent = {e.id: store.load(e.id) for e in store.due(FAR, 10)}
     receipts(store, "hub-before-the-crash")
     assert store.queue().total == 0
     store.save_encounter(replace(ward.encounter, reason="复诊"))
     (newest,) = store.due(FAR, 10)
-    store.receipted(Receipt(newest.id, newest.body_sha256, "hub-restored", 99))
-    assert {e.id: e.body for e in store.due(FAR, 10)} == sent, "the very same envelopes"
+    store.receipted([Receipt(newest.id, newest.body_sha256, "hub-restored", 99)])
+    assert {e.id: store.load(e.id) for e in store.due(FAR, 10)} == sent, "the very same envelopes"
     assert DeliveryState.RECEIVED not in store.delivery(reading.id)
     assert receipts(store, "hub-restored") == 4
     # A name heard before starts nothing: two hubs that answer in turn are no loop.
@@ -241,7 +241,7 @@ def test_a_hub_restored_from_a_backup_gets_again_what_it_lost(store: KitStore, w
 def test_a_report_is_read_once_and_the_hub_is_told(store: KitStore, ward: Any, clock: Any) -> None:
     report = Report(uuid4(), uuid4(), ward.patient.id, (uuid4(),), "演示医师", "心内科", "结论", "建议", "RED", 5, "00")
     envelope = Envelope(uuid4(), "hub", "kit-1", "b", 1, "report", Lane.REPORTS, report.id, 1, pack(report))
-    store.accept(envelope, clock.now_ms())
+    store.accept([envelope], clock.now_ms())[0]
     (kept,) = store.inbox()
     assert (kept.report, kept.arrived_ms, kept.read_ms) == (report, clock.now_ms(), None)
     assert store.delivery(report.observation_ids[0]) == {DeliveryState.REPORTED: clock.now_ms()}
@@ -252,7 +252,7 @@ def test_a_report_is_read_once_and_the_hub_is_told(store: KitStore, ward: Any, c
     assert [e.kind for e in store.due(FAR, 9)] == ["report-read"]
     # The same report id with other words, in another envelope: the signed one stays.
     forged = replace(report, conclusion="另一结论")
-    answer = store.accept(replace(envelope, id=uuid4(), body=pack(forged)), clock.now_ms())
+    answer = store.accept([replace(envelope, id=uuid4(), body=pack(forged))], clock.now_ms())[0]
     assert answer.refused == "other-body"
     assert [k.report for k in store.inbox()] == [report]
 
@@ -261,9 +261,9 @@ def test_a_kit_takes_from_the_hub_alone_and_for_itself_alone(store: KitStore, wa
     report = Report(uuid4(), uuid4(), uuid4(), (), "演示医师", "心内科", "结论", "建议", "RED", 5, "00")
     good = Envelope(uuid4(), "hub", "kit-1", "b", 1, "report", Lane.REPORTS, report.id, 1, pack(report))
     for change in ({"recipient": "kit-2"}, {"sender": "kit-2"}):
-        assert store.accept(replace(good, id=uuid4(), **change), 1).refused == "other-recipient"
+        assert store.accept([replace(good, id=uuid4(), **change)], 1)[0].refused == "other-recipient"
     patient = replace(good, id=uuid4(), kind="patient", body=pack(ward.patient))
-    assert store.accept(patient, 1).refused == "envelope-kind"
+    assert store.accept([patient], 1)[0].refused == "envelope-kind"
     assert store.inbox() == store.patients() == []
     assert [q.direction for q in store.quarantined()] == ["in"] * 3
 

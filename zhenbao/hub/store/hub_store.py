@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from threading import Lock
 from uuid import UUID
 
@@ -13,14 +14,16 @@ from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import DataError
 
 from zhenbao.hub.roster import Roster, load_roster
-from zhenbao.hub.store import audit, outbox
+from zhenbao.hub.store import audit, outbox, transfers
 from zhenbao.hub.store.database import Database
 from zhenbao.hub.store.ingest import take
 from zhenbao.hub.store.tables import inbox, meta, quarantine
 from zhenbao.model.errors import Rejected
 from zhenbao.model.report import Receipt
 from zhenbao.model.time import Clock
-from zhenbao.sync.envelope import Envelope
+from zhenbao.sync.envelope import Envelope, Waiting
+from zhenbao.sync.mailbox import Transfer
+from zhenbao.sync.parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,45 +112,98 @@ class HubStore:
         with self.database.write() as connection:
             yield connection
 
-    def due(self, now_ms: int, limit: int) -> list[Envelope]:
+    def due(self, now_ms: int, limit: int) -> list[Waiting]:
         with self.reading() as connection:
-            return outbox.due(connection, self.sender, now_ms, limit)
+            return outbox.due(connection, now_ms, limit)
 
-    def tried(self, envelope_id: UUID, not_before_ms: int) -> None:
+    def load(self, envelope_id: UUID) -> Envelope | None:
+        with self.reading() as connection:
+            found = outbox.load(connection, self.sender, envelope_id)
+        if found is None or found[1]:
+            return None if found is None else found[0]
         with self.writing() as connection:
-            outbox.tried(connection, envelope_id, not_before_ms)
+            # The disk changed it: sending it would be worse than not sending it.
+            outbox.set_aside(connection, envelope_id, "body-damaged", self.clock.now_ms())
+        return None
+
+    def tried(self, envelope_ids: Sequence[UUID], not_before_ms: int) -> None:
+        with self.writing() as connection:
+            outbox.tried(connection, envelope_ids, not_before_ms)
 
     def tries(self, envelope_id: UUID) -> int:
         with self.reading() as connection:
             return outbox.tries(connection, envelope_id)
 
-    def receipted(self, receipt: Receipt) -> bool:
+    def receipted(self, receipts: Sequence[Receipt], proof: bytes = b"") -> list[bool]:
         with self.writing() as connection:
-            return outbox.receipted(connection, receipt, self.clock.now_ms())
+            return outbox.receipted(connection, receipts, proof, self.clock.now_ms())
 
-    def accept(self, envelope: Envelope, now_ms: int) -> Receipt:
-        """Commit an envelope, its receipt and its consequences (the case it belongs to) in one transaction.
+    def accept(self, envelopes: Sequence[Envelope], now_ms: int) -> list[Receipt]:
+        """Commit envelopes, their receipts and their consequences (the cases they belong to) in one transaction.
 
         Raises:
             StorageError: ``hub-write``: nothing was kept and nothing may be receipted; the kit sends it again.
         """
         with self.writing() as connection:
-            receipt = self._known(connection, envelope)
-            if receipt is None:
-                try:
-                    with connection.begin_nested():
-                        if envelope.recipient != self.name:
-                            raise Rejected("other-recipient")
-                        take(connection, envelope, self.roster, now_ms)
-                        receipt = self._take_in(connection, envelope, now_ms)
-                except Rejected as refusal:
-                    receipt = self._set_aside(connection, envelope, refusal, now_ms)
-                except (DataError, OverflowError):
-                    # A number or a text that no column holds: this envelope alone is set aside, nothing is held up.
-                    too_large = Rejected("envelope-body", reason="a value is beyond what can be stored")
-                    receipt = self._set_aside(connection, envelope, too_large, now_ms)
-        self._count(receipt)
-        return receipt
+            receipts = [self._accept(connection, envelope, now_ms) for envelope in envelopes]
+        for receipt in receipts:
+            self._count(receipt)
+        return receipts
+
+    def _accept(self, connection: Connection, envelope: Envelope, now_ms: int) -> Receipt:
+        known = self._known(connection, envelope)
+        if known is not None:
+            return known
+        try:
+            with connection.begin_nested():
+                if envelope.recipient != self.name:
+                    raise Rejected("other-recipient")
+                take(connection, envelope, self.roster, now_ms)
+                return self._take_in(connection, envelope, now_ms)
+        except Rejected as refusal:
+            return self._set_aside(connection, envelope, refusal, now_ms)
+        except (DataError, OverflowError):
+            # A number or a text that no column holds: this envelope alone is set aside, nothing is held up.
+            too_large = Rejected("envelope-body", reason="a value is beyond what can be stored")
+            return self._set_aside(connection, envelope, too_large, now_ms)
+
+    # Parts
+
+    def sealed_bytes(self, envelope_id: UUID) -> int | None:
+        with self.reading() as connection:
+            return transfers.sealed_bytes(connection, envelope_id)
+
+    def keep_sealed(self, envelope_id: UUID, packet: bytes) -> None:
+        with self.writing() as connection:
+            transfers.keep_sealed(connection, envelope_id, packet)
+
+    def sealed_slice(self, envelope_id: UUID, start: int, size: int) -> bytes:
+        with self.reading() as connection:
+            return transfers.sealed_slice(connection, envelope_id, start, size)
+
+    def drop_sealed(self, envelope_id: UUID) -> None:
+        with self.writing() as connection:
+            transfers.drop_sealed(connection, envelope_id)
+
+    def keep_parts(self, peer: str, parts: Sequence[Part], now_ms: int) -> None:
+        with self.writing() as connection:
+            transfers.keep_parts(connection, peer, parts, now_ms)
+
+    def transfer(self, peer: str, transfer: bytes) -> Transfer | None:
+        with self.reading() as connection:
+            return transfers.transfer(connection, peer, transfer)
+
+    def whole(self, peer: str, transfer: bytes) -> bytes:
+        with self.reading() as connection:
+            return transfers.whole(connection, peer, transfer)
+
+    def end_transfer(self, peer: str, transfer: bytes, done: Sequence[Receipt], now_ms: int) -> None:
+        with self.writing() as connection:
+            transfers.end_transfer(connection, peer, transfer, done, now_ms)
+
+    def keep_future(self, peer: str, packet: bytes, now_ms: int) -> bool:
+        with self.writing() as connection:
+            return transfers.keep_future(connection, peer, packet, sha256(packet).digest(), now_ms)
 
     def quarantined(self, limit: int = 200) -> list[Quarantined]:
         """What was set aside, newest first."""
