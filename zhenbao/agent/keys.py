@@ -129,6 +129,18 @@ def pin_hub(home: Path, text: str) -> Card:
     return card
 
 
+def read_text(file: Path) -> str:
+    """A card's file.
+
+    Raises:
+        InputError: ``card-file``.
+    """
+    try:
+        return file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        raise InputError("card-file", path=file) from None
+
+
 def pinned(home: Path) -> Peer:
     """The hub as it is pinned.
 

@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 practitioner = typer.Typer(help=_words("hub.cli.practitioner"), no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(practitioner, name="practitioner")
+kit = typer.Typer(help=_words("hub.cli.kit"), no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(kit, name="kit")
 
 Directory = Annotated[Path, typer.Option("--dir", envvar="ZHENBAO_HUB_DIR", help=_words("hub.cli.directory"))]
 Database = Annotated[str, typer.Option("--database", envvar="ZHENBAO_HUB_DATABASE", help=_words("hub.cli.database"))]
@@ -67,6 +69,51 @@ def serve(
     stop.wait()
     hub.close()
     typer.echo(_words("hub.cli.stopped"))
+
+
+@kit.command("card", help=_words("hub.cli.kit_card"))
+def kit_card(directory: Directory = _HERE, database: Database = "") -> None:
+    from zhenbao.hub.keys import HubKeyring
+
+    card = HubKeyring(_store(directory, database), directory).card
+    typer.echo(card.text)
+    typer.echo(_words("hub.cli.fingerprint", fingerprint=card.fingerprint), err=True)
+
+
+@kit.command("add", help=_words("hub.cli.kit_add"))
+def kit_add(
+    card: Annotated[Path, typer.Argument(help=_words("hub.cli.card_file"))],
+    directory: Directory = _HERE,
+    database: Database = "",
+) -> None:
+    from zhenbao.hub.keys import add_kit, read_card_file
+
+    read = read_card_file(card)
+    changed = add_kit(_store(directory, database), read)
+    said = "hub.cli.kit_added" if changed else "hub.cli.kit_unchanged"
+    typer.echo(_words(said, kit=read.name, fingerprint=read.fingerprint))
+
+
+@kit.command("list", help=_words("hub.cli.kit_list"))
+def kit_list(directory: Directory = _HERE, database: Database = "") -> None:
+    from zhenbao.hub.keys import registered
+    from zhenbao.model.time import local_text
+
+    for row in registered(_store(directory, database)):
+        state = _words("hub.cli.kit_active" if row.revoked_ms is None else "hub.cli.kit_revoked_state")
+        typer.echo(f"{row.kit_id}  {state}  {local_text(row.added_ms)}  {row.card.fingerprint}")
+
+
+@kit.command("revoke", help=_words("hub.cli.kit_revoke"))
+def kit_revoke(
+    kit_id: Annotated[str, typer.Argument(help=_words("hub.cli.kit_id"))],
+    directory: Directory = _HERE,
+    database: Database = "",
+) -> None:
+    from zhenbao.hub.keys import revoke_kit
+
+    revoke_kit(_store(directory, database), kit_id)
+    typer.echo(_words("hub.cli.kit_revoked", kit=kit_id))
 
 
 @practitioner.command("add", help=_words("hub.cli.practitioner_add"))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from zhenbao.hub.store import HubStore, audit
 from zhenbao.hub.store.tables import kit_keys, kits
 from zhenbao.model.errors import InputError
-from zhenbao.sync.keys import Card, OwnKeys, card_of, ensure_keys, key_id_of, read_card, rotated, save_keys
+from zhenbao.sync.keys import Card, OwnKeys, card_of, ensure_keys, key_id_of, parse_card, read_card, rotated, save_keys
 from zhenbao.sync.names import HUB, is_kit_id
 from zhenbao.sync.peers import Peer, Signer, signer_on
 
@@ -87,6 +87,18 @@ def rotate(directory: Path, now_ms: int) -> OwnKeys:
     made = rotated(ensure_keys(directory, HUB, now_ms), now_ms)
     save_keys(directory, made)
     return made
+
+
+def read_card_file(file: Path) -> Card:
+    """A kit's card from its file.
+
+    Raises:
+        InputError: ``card-file`` or ``card-text``.
+    """
+    try:
+        return parse_card(file.read_text(encoding="ascii"))
+    except (OSError, UnicodeDecodeError):
+        raise InputError("card-file", path=file) from None
 
 
 def add_kit(store: HubStore, card: Card) -> bool:

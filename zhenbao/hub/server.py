@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from zhenbao.hub.broker import HOST, EmbeddedBroker
-from zhenbao.hub.keys import HubKeyring
+from zhenbao.hub.keys import HubKeyring, add_kit
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
 from zhenbao.hub.store import Counters, HubStore, audit, people
@@ -22,6 +22,7 @@ from zhenbao.hub.worklist import Worklist
 from zhenbao.model.errors import InputError, LinkDown, StorageError
 from zhenbao.model.time import Clock, SystemClock
 from zhenbao.rules import specialties
+from zhenbao.sync.keys import parse_card
 
 if TYPE_CHECKING:
     import uvicorn
@@ -118,6 +119,14 @@ class Hub:
         return add_practitioner(
             self.store, login, name=name, role=role, specialty=specialty, phone=phone, password=password
         )
+
+    def add_kit(self, card: str) -> None:
+        """Register a kit by its card, as text.
+
+        Raises:
+            InputError: ``card-text`` or ``card-name``.
+        """
+        add_kit(self.store, parse_card(card))
 
     def start(self) -> None:
         """Start everything; returns when kits and people can connect.

@@ -14,7 +14,9 @@ from zhenbao.agent.store import KitStore
 from zhenbao.model.errors import InputError, StorageError
 from zhenbao.model.observation import Device
 from zhenbao.model.patient import Encounter
+from zhenbao.model.recording import Recording
 from zhenbao.model.report import DeliveryState, Receipt, Report
+from zhenbao.signal.ecg.compress.recordings import plain
 from zhenbao.sync.envelope import Envelope, Lane, pack, unpack
 
 FAR = 1 << 60
@@ -41,7 +43,7 @@ def test_records_are_there_and_queued(store: KitStore, ward: Any) -> None:
     assert store.observations(ward.encounter.id) == store.observations() == [reading]
     assert store.recordings_of(reading.id) == traces
     assert store.recording(traces[1].id) == traces[1]
-    queued = store.due(FAR, 10)
+    queued = [envelope for e in store.due(FAR, 10) if (envelope := store.load(e.id)) is not None]
     assert [(e.kind, e.lane) for e in queued] == [
         ("patient", Lane.RESULTS),
         ("encounter", Lane.RESULTS),
@@ -50,7 +52,9 @@ def test_records_are_there_and_queued(store: KitStore, ward: Any) -> None:
         ("recording", Lane.WAVEFORMS),
     ]
     values = [ward.patient, ward.encounter, reading, *traces]
-    assert [unpack(e.kind, e.body) for e in queued] == values
+    sent = [unpack(e.kind, e.body) for e in queued]
+    assert [plain(value) if isinstance(value, Recording) else value for value in sent] == values
+    assert len(queued[3].body) < 2000, "an ECG is packed before it is kept and sent"
     assert [e.subject_id for e in queued] == [v.id for v in values]
     assert [e.sequence for e in queued] == [1, 2, 3, 4, 5]
     assert len({e.boot for e in queued}) == 1
