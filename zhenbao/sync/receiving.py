@@ -116,7 +116,10 @@ class Receiver:
                 case CardKnown():
                     self._sealer.keyring.known(peer, message.sign_id)
                 case Hello():
-                    self._standings.pop(peer, None)
+                    before = self._standings.pop(peer, Standing())
+                    # Everything to it is due again; what is still to be said to it is said.
+                    self._standings[peer].receipts += before.receipts
+                    self._standings[peer].answers += before.answers
                     self._on_hello(peer)
                 case Envelope():
                     pass
