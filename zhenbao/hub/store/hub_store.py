@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select
@@ -145,27 +146,32 @@ class HubStore:
             StorageError: ``hub-write``: nothing was kept and nothing may be receipted; the kit sends it again.
         """
         with self.writing() as connection:
-            receipts = [self._accept(connection, envelope, now_ms) for envelope in envelopes]
+            seen = _Seen(connection, [envelope.id for envelope in envelopes])
+            receipts = [self._accept(connection, seen, envelope, now_ms) for envelope in envelopes]
+            seen.keep(connection)
         for receipt in receipts:
             self._count(receipt)
         return receipts
 
-    def _accept(self, connection: Connection, envelope: Envelope, now_ms: int) -> Receipt:
-        known = self._known(connection, envelope)
+    def _accept(self, connection: Connection, seen: _Seen, envelope: Envelope, now_ms: int) -> Receipt:
+        known = self._known(seen, envelope)
         if known is not None:
             return known
         try:
             with connection.begin_nested():
                 if envelope.recipient != self.name:
                     raise Rejected("other-recipient")
+                if envelope.id in seen.taken:
+                    raise Rejected("other-body")
                 take(connection, envelope, self.roster, now_ms)
-                return self._take_in(connection, envelope, now_ms)
         except Rejected as refusal:
-            return self._set_aside(connection, envelope, refusal, now_ms)
+            return self._set_aside(connection, seen, envelope, refusal, now_ms)
         except (DataError, OverflowError):
             # A number or a text that no column holds: this envelope alone is set aside, nothing is held up.
             too_large = Rejected("envelope-body", reason="a value is beyond what can be stored")
-            return self._set_aside(connection, envelope, too_large, now_ms)
+            return self._set_aside(connection, seen, envelope, too_large, now_ms)
+        seen.take(envelope, self._epoch, now_ms)
+        return Receipt(envelope.id, envelope.body_sha256, self._epoch, now_ms)
 
     # Parts
 
@@ -234,50 +240,23 @@ class HubStore:
     def close(self) -> None:
         self.database.close()
 
-    def _known(self, connection: Connection, envelope: Envelope) -> Receipt | None:
+    def _known(self, seen: _Seen, envelope: Envelope) -> Receipt | None:
         """The answer that was given before to this id with this body."""
-        taken = connection.execute(select(inbox).where(inbox.c.envelope_id == envelope.id)).one_or_none()
-        if taken is not None and taken.body_sha256 == envelope.body_sha256:
-            return Receipt(envelope.id, envelope.body_sha256, taken.epoch, taken.received_ms, duplicate=True)
-        refused = connection.execute(
-            select(quarantine).where(
-                quarantine.c.direction == "in",
-                quarantine.c.envelope_id == envelope.id,
-                quarantine.c.body_sha256 == envelope.body_sha256,
-            )
-        ).one_or_none()
+        sha256_ = envelope.body_sha256
+        taken = seen.taken.get(envelope.id)
+        if taken is not None and taken["body_sha256"] == sha256_:
+            return Receipt(envelope.id, sha256_, taken["epoch"], taken["received_ms"], duplicate=True)
+        refused = seen.refused.get((envelope.id, sha256_))
         if refused is not None:
-            return Receipt(
-                envelope.id,
-                envelope.body_sha256,
-                self._epoch,
-                refused.at_ms,
-                duplicate=True,
-                refused=_code(refused.reason),
-            )
+            reason, at_ms = refused
+            return Receipt(envelope.id, sha256_, self._epoch, at_ms, duplicate=True, refused=_code(reason))
         return None
 
-    def _take_in(self, connection: Connection, envelope: Envelope, now_ms: int) -> Receipt:
-        if connection.execute(select(inbox.c.kind).where(inbox.c.envelope_id == envelope.id)).first() is not None:
-            raise Rejected("other-body")
-        connection.execute(
-            insert(inbox).values(
-                envelope_id=envelope.id,
-                sender=envelope.sender,
-                boot=envelope.boot,
-                sequence=envelope.sequence,
-                kind=envelope.kind,
-                subject_id=envelope.subject_id,
-                created_ms=envelope.created_ms,
-                body_sha256=envelope.body_sha256,
-                received_ms=now_ms,
-                epoch=self._epoch,
-            )
-        )
-        return Receipt(envelope.id, envelope.body_sha256, self._epoch, now_ms)
-
-    def _set_aside(self, connection: Connection, envelope: Envelope, refusal: Rejected, now_ms: int) -> Receipt:
+    def _set_aside(
+        self, connection: Connection, seen: _Seen, envelope: Envelope, refusal: Rejected, now_ms: int
+    ) -> Receipt:
         reason = str(refusal)[:500]
+        seen.refused[envelope.id, envelope.body_sha256] = (reason, now_ms)
         connection.execute(
             insert(quarantine).values(
                 direction="in",
@@ -297,6 +276,43 @@ class HubStore:
         name = "refused" if receipt.refused else "duplicates" if receipt.duplicate else "accepted"
         with self._counts_lock:
             self._counts[name] += 1
+
+
+class _Seen:
+    """What is known of the ids of one batch: asked once for all, and written once at the end."""
+
+    def __init__(self, connection: Connection, ids: Sequence[UUID]) -> None:
+        self.taken: dict[UUID, dict[str, Any]] = {
+            row.envelope_id: dict(row._mapping)
+            for row in connection.execute(select(inbox).where(inbox.c.envelope_id.in_(ids)))
+        }
+        aside = select(
+            quarantine.c.envelope_id, quarantine.c.body_sha256, quarantine.c.reason, quarantine.c.at_ms
+        ).where(quarantine.c.direction == "in", quarantine.c.envelope_id.in_(ids))
+        self.refused: dict[tuple[UUID, bytes], tuple[str, int]] = {
+            (row.envelope_id, row.body_sha256): (row.reason, row.at_ms) for row in connection.execute(aside)
+        }
+        self._new: list[dict[str, Any]] = []
+
+    def take(self, envelope: Envelope, epoch: str, now_ms: int) -> None:
+        row = {
+            "envelope_id": envelope.id,
+            "sender": envelope.sender,
+            "boot": envelope.boot,
+            "sequence": envelope.sequence,
+            "kind": envelope.kind,
+            "subject_id": envelope.subject_id,
+            "created_ms": envelope.created_ms,
+            "body_sha256": envelope.body_sha256,
+            "received_ms": now_ms,
+            "epoch": epoch,
+        }
+        self.taken[envelope.id] = row
+        self._new.append(row)
+
+    def keep(self, connection: Connection) -> None:
+        if self._new:
+            connection.execute(insert(inbox), self._new)
 
 
 def _code(reason: str) -> str:
