@@ -17,7 +17,7 @@ from sqlalchemy.exc import DataError
 from zhenbao.hub.roster import Roster, load_roster
 from zhenbao.hub.store import audit, outbox, transfers
 from zhenbao.hub.store.database import Database
-from zhenbao.hub.store.ingest import take
+from zhenbao.hub.store.ingest import Cases, place_all, take
 from zhenbao.hub.store.tables import inbox, meta, quarantine
 from zhenbao.model.errors import Rejected
 from zhenbao.model.report import Receipt
@@ -149,6 +149,7 @@ class HubStore:
             seen = _Seen(connection, [envelope.id for envelope in envelopes])
             receipts = [self._accept(connection, seen, envelope, now_ms) for envelope in envelopes]
             seen.keep(connection)
+            place_all(connection, seen.cases, self.roster, now_ms)
         for receipt in receipts:
             self._count(receipt)
         return receipts
@@ -163,7 +164,7 @@ class HubStore:
                     raise Rejected("other-recipient")
                 if envelope.id in seen.taken:
                     raise Rejected("other-body")
-                take(connection, envelope, self.roster, now_ms)
+                cases = take(connection, envelope, now_ms)
         except Rejected as refusal:
             return self._set_aside(connection, seen, envelope, refusal, now_ms)
         except (DataError, OverflowError):
@@ -171,6 +172,8 @@ class HubStore:
             too_large = Rejected("envelope-body", reason="a value is beyond what can be stored")
             return self._set_aside(connection, seen, envelope, too_large, now_ms)
         seen.take(envelope, self._epoch, now_ms)
+        for encounter_id, completed in cases.items():
+            seen.cases[encounter_id] = completed or seen.cases.get(encounter_id, False)
         return Receipt(envelope.id, envelope.body_sha256, self._epoch, now_ms)
 
     # Parts
@@ -292,6 +295,7 @@ class _Seen:
         self.refused: dict[tuple[UUID, bytes], tuple[str, int]] = {
             (row.envelope_id, row.body_sha256): (row.reason, row.at_ms) for row in connection.execute(aside)
         }
+        self.cases: Cases = {}
         self._new: list[dict[str, Any]] = []
 
     def take(self, envelope: Envelope, epoch: str, now_ms: int) -> None:

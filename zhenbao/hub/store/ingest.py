@@ -1,6 +1,7 @@
 """What the hub does with a received value, inside the transaction that takes it."""
 
 from dataclasses import replace
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -16,9 +17,21 @@ from zhenbao.model.report import ReportRead
 from zhenbao.signal.ecg.compress.recordings import plain
 from zhenbao.sync.envelope import Envelope, pack, unpack
 
+Cases = dict[UUID, bool]
+"""Encounters whose case must be made or ranked anew, and whether the encounter itself has just come."""
 
-def take(connection: Connection, envelope: Envelope, roster: Roster, now_ms: int) -> None:
-    """Save the value of an envelope and what follows from it. Things may come in any order.
+
+def place_all(connection: Connection, cases: Cases, roster: Roster, now_ms: int) -> None:
+    """Make or rank the cases of a batch, each once."""
+    for encounter_id, completed in cases.items():
+        work.place(connection, encounter_id, roster, now_ms, completed=completed)
+
+
+def take(connection: Connection, envelope: Envelope, now_ms: int) -> Cases:
+    """Save the value of an envelope. Things may come in any order.
+
+    Returns:
+        The cases that it touches, for ``place_all`` in the same transaction.
 
     Raises:
         Rejected: ``envelope-kind``, ``envelope-body``, ``other-body``, ``hub-kit-differs`` or ``hub-time``.
@@ -26,31 +39,29 @@ def take(connection: Connection, envelope: Envelope, roster: Roster, now_ms: int
     match unpack(envelope.kind, envelope.body):
         case Patient() as patient:
             if records.save_patient(connection, envelope, patient, now_ms):
-                for encounter_id in work.encounters_of(connection, patient.id):
-                    work.place(connection, encounter_id, roster, now_ms)
+                return dict.fromkeys(work.encounters_of(connection, patient.id), False)
         case Encounter() as encounter:
             _check(envelope, encounter.kit_id, encounter.started_ms)
             first = records.encounter(connection, encounter.id) is None
             if records.save_encounter(connection, envelope, encounter, now_ms):
-                work.place(connection, encounter.id, roster, now_ms, completed=first)
+                return {encounter.id: first}
         case Observation() as observation:
             _check(envelope, observation.kit_id, observation.effective_ms)
             if records.save_observation(connection, envelope, observation, now_ms):
-                work.place(connection, observation.encounter_id, roster, now_ms)
+                return {observation.encounter_id: False}
         case Recording() as recording:
             _check_samples(recording)
             records.save_recording(connection, envelope, recording, now_ms)
         case ReportRead() as read:
             records.save_report_read(connection, read, now_ms)
         case Emergency() as emergency:
-            _take_emergency(connection, envelope, emergency, roster, now_ms)
+            return _take_emergency(connection, envelope, emergency, now_ms)
         case _:
             raise Rejected("envelope-kind", kind=envelope.kind)
+    return {}
 
 
-def _take_emergency(
-    connection: Connection, envelope: Envelope, emergency: Emergency, roster: Roster, now_ms: int
-) -> None:
+def _take_emergency(connection: Connection, envelope: Envelope, emergency: Emergency, now_ms: int) -> Cases:
     """A case of high urgency whose patient is nobody yet. Nothing that is known already is touched by it.
 
     The key that signed it lies on a locked tablet, where it is guarded less than the others: whoever steals it can
@@ -71,10 +82,11 @@ def _take_emergency(
     values: tuple[Patient | Encounter | Observation, ...] = (patient, encounter, observation)
     for kind, value in zip(("patient", "encounter", "observation"), values, strict=True):
         inner = replace(envelope, kind=kind, body=pack(value), subject_id=value.id)
-        take(connection, inner, roster, now_ms)
+        take(connection, inner, now_ms)
     for recording in emergency.recordings:
         inner = replace(envelope, kind="recording", body=pack(recording), subject_id=recording.id)
         records.save_recording(connection, inner, recording, now_ms)
+    return {encounter.id: True}
 
 
 def _check_samples(recording: Recording) -> None:
