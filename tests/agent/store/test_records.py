@@ -34,7 +34,7 @@ def receipts(store: KitStore, epoch: str = "hub-1", **changes: Any) -> int:
 def test_records_are_there_and_queued(store: KitStore, ward: Any) -> None:
     ward.admit(store)
     reading = ward.reading("ecg")
-    traces = [ward.recording(reading), ward.recording(reading, 600)]
+    traces = [replace(ward.recording(reading), samples=bytes(24_000)), ward.recording(reading, 600)]
     assert store.save_observation(reading, traces)
     assert store.patient(ward.patient.id) == ward.patient
     assert store.patient_by_number("999999196001010020") == ward.patient
@@ -335,6 +335,8 @@ def test_a_body_that_the_disk_changed_is_not_sent(store: KitStore, home: Path, w
     with sqlite3.connect(home / "kit.sqlite3") as raw:
         raw.execute("update recordings set body = zeroblob(60000)")
     raw.close()
+    (changed,) = [e for e in store.due(FAR, 9) if e.subject_id == trace.id]
+    assert store.load(changed.id) is None, "it is found when its turn comes"
     assert trace.id not in [e.subject_id for e in store.due(FAR, 9)]
     assert [(q.subject_id, q.reason) for q in store.quarantined()] == [(trace.id, "body-damaged")]
     assert len(store.due(FAR, 9)) == 3
