@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import cbor2
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -50,7 +51,11 @@ from zhenbao.formats.spirometry_csv import read_spirometry_csv
 from zhenbao.formats.spirometry_export import read_spirometry_export
 from zhenbao.formats.xeek_json import read_xeek
 from zhenbao.model.errors import FrameError, ZhenbaoError
-from zhenbao.sync.envelope import decode as envelope
+from zhenbao.sync.keys import make_keys, read_card
+from zhenbao.sync.messages import decode
+from zhenbao.sync.packet import read_packet
+from zhenbao.sync.parts import decode_part
+from zhenbao.sync.squeeze import unsqueeze
 from zhenbao.sync.uplink import at as modem_at
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -65,9 +70,22 @@ def front_end(data: bytes) -> object:
     return [front_end_message(frame) for frame in frames]
 
 
-def summed(data: bytes) -> object:
-    """A message whose sum is right, whatever it holds."""
-    return envelope(data + b"\x1a" + zlib.crc32(data).to_bytes(4, "big"))
+_KEY = make_keys("kit-1", 1).newest.public
+
+
+def messages(data: bytes) -> object:
+    """What is inside a packet, once it is open."""
+    return decode(data, "kit-1", "hub", _KEY)
+
+
+def squeezed(data: bytes) -> object:
+    """What is inside a packet, before it is unpacked."""
+    return unsqueeze(b"\x28\xb5\x2f\xfd" + data, 1, 1 << 16)
+
+
+def part(data: bytes) -> object:
+    """A part whose sum is right, whatever it holds."""
+    return decode_part(cbor2.dumps([2, 9, data[:8], 0, 1, zlib.crc32(data[8:]).to_bytes(4, "big") + data[8:]]))
 
 
 def spirometer(data: bytes) -> object:
@@ -193,8 +211,11 @@ DECODERS: dict[str, Callable[[bytes], object]] = {
     "table of blood pressures": series,
     "front-end": front_end,
     "front-end settings": decode_block,
-    "envelope": envelope,
-    "envelope with its sum": summed,
+    "packet": read_packet,
+    "packet, squeezed": squeezed,
+    "packet, open": messages,
+    "part": part,
+    "card": read_card,
     "summaries": read_summaries,
     "Xeek": read_xeek,
     "ndd": read_ndd,

@@ -166,7 +166,7 @@ class KitVoice:
     def send(self, *values: Body) -> Receipt:
         """Send values in order; returns the last receipt."""
         for value in values:
-            self.receipts.append(self.store.accept(self.envelope(value), self.clock.now_ms()))
+            self.receipts += self.store.accept([self.envelope(value)], self.clock.now_ms())
         return self.receipts[-1]
 
 

@@ -169,7 +169,7 @@ def test_opening_tells_the_village_once_for_each_doctor_and_again_for_new_readin
     store: HubStore, kit: KitVoice, worklist: Worklist, heart: Practitioner, heart_2: Practitioner, clock: HandClock
 ) -> None:
     def told() -> list[Viewed]:
-        return [v for e in store.due(clock.ms, 99) if isinstance(v := unpack(e.kind, e.body), Viewed)]
+        return [v for e in store.due(clock.ms, 99) if isinstance(v := unpack(e.kind, store.load(e.id).body), Viewed)]
 
     patient = kit.patient()
     encounter = kit.encounter(patient)

@@ -73,7 +73,7 @@ def test_the_worklist_as_text_and_as_json(folder: Path, clock: HandClock) -> Non
     patient = kit.patient()
     encounter = kit.encounter(patient)
     kit.send(patient, encounter, kit.observation(encounter, Finding("EC19", Urgency.RED)))
-    store.accept(kit.envelope(patient, body=b"\x00"), clock.ms)
+    store.accept([kit.envelope(patient, body=b"\x00")], clock.ms)
     line = run(folder, "worklist").output
     assert "● 危急" in line
     assert "演**" in line

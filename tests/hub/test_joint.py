@@ -63,7 +63,7 @@ def test_a_joint_look_stops_no_clock_and_counts_for_its_own_readings(
 ) -> None:
     case = worklist.open_case(worklist.rows()[0].item.id, lungs)
     assert case.item.acknowledged_ms is None
-    told = [v for e in store.due(clock.ms, 99) if isinstance(v := unpack(e.kind, e.body), Viewed)]
+    told = [v for e in store.due(clock.ms, 99) if isinstance(v := unpack(e.kind, store.load(e.id).body), Viewed)]
     assert [v.observation_ids for v in told] == [(readings["spirometry"],)]
 
 

@@ -41,7 +41,7 @@ def case_id(worklist: Worklist, encounter: Encounter, heart: Practitioner) -> UU
 
 
 def sent(store: HubStore, clock: HandClock) -> list[Report]:
-    return [v for e in store.due(clock.ms, 99) if isinstance(v := unpack(e.kind, e.body), Report)]
+    return [v for e in store.due(clock.ms, 99) if isinstance(v := unpack(e.kind, store.load(e.id).body), Report)]
 
 
 def test_signing_sends_the_report_and_closes_the_case(

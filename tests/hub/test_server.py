@@ -150,6 +150,7 @@ def test_a_reading_goes_up_and_its_report_comes_down_through_a_broker_that_is_re
     hub: Hub, kit_store: KitStore, tmp_path: Path
 ) -> None:
     from tests.hub.conftest import HandClock, KitVoice
+    from zhenbao.agent.keys import KitKeyring, pin_hub, set_up_keys
     from zhenbao.agent.store import KitStore
 
     heart = hub.add_practitioner("heart", name="演示医师甲", specialty="cardiology", password="correct horse")
@@ -161,13 +162,17 @@ def test_a_reading_goes_up_and_its_report_comes_down_through_a_broker_that_is_re
     kit_store.save_encounter(encounter)
     kit_store.save_observation(reading, (recording,), lane=Lane.CRITICAL)
 
+    card = set_up_keys(tmp_path / "kit", "kit-001", SystemClock().now_ms())
+    hub.add_kit(card.text)
+    pin_hub(tmp_path / "kit", hub.keyring.card.text)
     stop = threading.Event()
 
     def serve() -> None:
         with KitStore.open(
             tmp_path / "kit", kit_id="kit-001", clock=SystemClock(), key=KEY, ballast_bytes=1 << 20
         ) as own:
-            Engine(own, MqttLink("127.0.0.1", hub.mqtt_port, "kit-001"), SystemClock()).run(stop)
+            link = MqttLink("127.0.0.1", hub.mqtt_port, "kit-001")
+            Engine(own, link, SystemClock(), KitKeyring(tmp_path / "kit", "kit-001")).run(stop)
 
     thread = threading.Thread(target=serve)
     thread.start()

@@ -39,15 +39,15 @@ def count(store: HubStore, table: object) -> int:
 
 def test_a_receipt_names_what_was_committed(store: HubStore, kit: KitVoice) -> None:
     envelope = kit.envelope(kit.patient())
-    receipt = store.accept(envelope, 1234)
+    receipt = store.accept([envelope], 1234)[0]
     assert receipt == Receipt(envelope.id, envelope.body_sha256, store.epoch, 1234)
     assert (count(store, patients), count(store, inbox)) == (1, 1)
 
 
 def test_the_same_again_gives_the_first_receipt_again(store: HubStore, kit: KitVoice) -> None:
     envelope = kit.envelope(kit.patient())
-    first = store.accept(envelope, 1000)
-    assert store.accept(envelope, 9000) == replace(first, duplicate=True)
+    first = store.accept([envelope], 1000)[0]
+    assert store.accept([envelope], 9000)[0] == replace(first, duplicate=True)
     assert store.counters.accepted == 1
     assert store.counters.duplicates == 1
 
@@ -55,12 +55,12 @@ def test_the_same_again_gives_the_first_receipt_again(store: HubStore, kit: KitV
 def test_the_same_id_with_another_body_is_refused_and_the_first_stays(store: HubStore, kit: KitVoice) -> None:
     patient = kit.patient()
     first = kit.envelope(patient)
-    store.accept(first, 1)
+    store.accept([first], 1)[0]
     other = replace(kit.envelope(replace(patient, name="演示患者乙")), id=first.id)
-    receipt = store.accept(other, 2)
+    receipt = store.accept([other], 2)[0]
     assert receipt.refused == "other-body"
-    assert store.accept(other, 3) == replace(receipt, duplicate=True)
-    assert store.accept(first, 4).refused == ""
+    assert store.accept([other], 3)[0] == replace(receipt, duplicate=True)
+    assert store.accept([first], 4)[0].refused == ""
     with store.reading() as connection:
         assert connection.execute(select(patients.c.body)).scalar_one() == pack(patient)
     assert [q.reason for q in store.quarantined()] == ["other-body"]
@@ -80,8 +80,8 @@ def test_a_newer_version_of_a_patient_replaces_the_older_in_any_order(store: Hub
     old = kit.patient()
     new = replace(old, height_cm=158.0)
     first, second = kit.envelope(old), kit.envelope(new)
-    store.accept(second, 1)
-    store.accept(first, 2)
+    store.accept([second], 1)[0]
+    store.accept([first], 2)[0]
     with store.reading() as connection:
         assert connection.execute(select(patients.c.body)).scalar_one() == pack(new)
 
@@ -99,7 +99,7 @@ def test_what_can_never_be_taken_is_set_aside_and_visible(
     store: HubStore, kit: KitVoice, change: dict[str, object], code: str
 ) -> None:
     envelope = replace(kit.envelope(kit.patient()), **change)
-    receipt = store.accept(envelope, 5)
+    receipt = store.accept([envelope], 5)[0]
     assert receipt.refused == code
     (aside,) = store.quarantined()
     assert (aside.direction, aside.peer, aside.size) == ("in", "kit-001", len(envelope.body))
@@ -127,7 +127,7 @@ def test_an_impossible_time_is_refused(kit: KitVoice, unix_ms: int) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_body_is_answered(store: HubStore, kit: KitVoice, body: bytes, kind: str) -> None:
     envelope = replace(kit.envelope(kit.patient()), kind=kind, body=body)
-    assert store.accept(envelope, 1).refused
+    assert store.accept([envelope], 1)[0].refused
 
 
 def test_record_receipt_and_case_stand_or_fall_together(store: HubStore, kit: KitVoice) -> None:
@@ -139,12 +139,12 @@ def test_record_receipt_and_case_stand_or_fall_together(store: HubStore, kit: Ki
             text("create trigger full before insert on work_items begin select raise(abort, 'disk full'); end")
         )
     with pytest.raises(StorageError) as raised:
-        store.accept(envelope, 1)
+        store.accept([envelope], 1)[0]
     assert raised.value.code == "hub-write"
     assert count(store, observations) == count(store, inbox) == count(store, work_items) == 0
     with store.writing() as connection:
         connection.execute(text("drop trigger full"))
-    assert store.accept(envelope, 2).refused == ""
+    assert store.accept([envelope], 2)[0].refused == ""
     assert count(store, observations) == count(store, inbox) == count(store, work_items) == 1
 
 
@@ -159,15 +159,15 @@ def test_a_posted_report_waits_until_the_kit_receipts_it(
     viewed, report = store.due(clock.ms, 10)
     assert [viewed.kind, report.kind, report.recipient] == ["viewed", "report", "kit-001"]
     assert viewed.sequence < report.sequence
-    store.tried(report.id, clock.ms + 5000)
+    store.tried([report.id], clock.ms + 5000)
     assert store.tries(report.id) == 1
     assert [e.id for e in store.due(clock.ms, 10)] == [viewed.id]
     assert [e.id for e in store.due(clock.ms + 5000, 10)] == [viewed.id, report.id]
-    assert not store.receipted(Receipt(report.id, b"x" * 32, "e", 1))
-    assert not store.receipted(Receipt(encounter.id, report.body_sha256, "e", 1))
-    assert store.receipted(Receipt(report.id, report.body_sha256, "e", 1))
-    assert not store.receipted(Receipt(report.id, report.body_sha256, "e", 1))
-    assert store.receipted(Receipt(viewed.id, viewed.body_sha256, "e", 1, refused="envelope-body"))
+    assert not store.receipted([Receipt(report.id, b"x" * 32, "e", 1)])[0]
+    assert not store.receipted([Receipt(encounter.id, report.body_sha256, "e", 1)])[0]
+    assert store.receipted([Receipt(report.id, report.body_sha256, "e", 1)])[0]
+    assert not store.receipted([Receipt(report.id, report.body_sha256, "e", 1)])[0]
+    assert store.receipted([Receipt(viewed.id, viewed.body_sha256, "e", 1, refused="envelope-body")])[0]
     assert store.due(clock.ms + 9000, 10) == []
     (aside,) = store.quarantined()
     assert (aside.direction, aside.kind, aside.reason) == ("out", "viewed", "envelope-body")
@@ -185,11 +185,11 @@ def test_everything_is_there_after_opening_again(tmp_path: Path, clock: HandCloc
     first = HubStore(url, clock, ROSTER)
     epoch = first.epoch
     envelope = KitVoice(first, clock).envelope(KitVoice(first, clock).patient())
-    receipt = first.accept(envelope, 1)
+    receipt = first.accept([envelope], 1)[0]
     first.close()
     second = HubStore(url, clock, ROSTER)
     assert second.epoch == epoch
-    assert second.accept(envelope, 2) == replace(receipt, duplicate=True)
+    assert second.accept([envelope], 2)[0] == replace(receipt, duplicate=True)
     assert second.sender.boot != first.sender.boot
     second.close()
 

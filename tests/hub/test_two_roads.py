@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from store_key import KEY
 
 from tests.bad_line import BadLine
 from tests.hub.conftest import HandClock, KitVoice
 from tests.hub.county import County, free_port
+from zhenbao.agent.keys import KitKeyring, pin_hub, set_up_keys
 from zhenbao.agent.roads import open_roads
 from zhenbao.agent.settings import KitSettings
 from zhenbao.agent.store import KitStore
@@ -74,7 +76,7 @@ class Scene:
     def service(self) -> Iterator[SeveralRoads]:
         stop = threading.Event()
         roads = open_roads(self.county.home / KIT, self.settings)
-        engine = Engine(self.store, roads, SystemClock())
+        engine = Engine(self.store, roads, SystemClock(), KitKeyring(self.county.home / KIT, KIT))
         thread = threading.Thread(target=engine.run, args=(stop,))
         thread.start()
         try:
@@ -110,11 +112,13 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         if error.code == "hub-vendor":
             pytest.skip("the page's files are not there: run make")
         raise
+    hub.add_kit(set_up_keys(county.home / KIT, KIT, SystemClock().now_ms()).text)
+    pin_hub(county.home / KIT, hub.keyring.card.text)
     voice = KitVoice(hub.store, HandClock(SystemClock().now_ms()), KIT)
     with (
         BadLine(county.port) as mqtt,
         BadLine(int(hub.web_url.rpartition(":")[2])) as web,
-        KitStore.open(folder / "store", kit_id=KIT, clock=SystemClock(), ballast_bytes=1 << 20) as store,
+        KitStore.open(folder / "store", kit_id=KIT, clock=SystemClock(), ballast_bytes=1 << 20, key=KEY) as store,
     ):
         settings = KitSettings(KIT, "", "localhost", mqtt.port, hub_tls=True, hub_https=f"https://localhost:{web.port}")
         yield Scene(county, hub, store, voice, mqtt, web, settings)

@@ -368,7 +368,7 @@ def test_a_report_is_signed_once_and_then_read_only(
     assert again.status_code == 409
     assert "已有另一份报告签发" in again.text
     assert "改写" in again.text  # what was typed is not lost
-    sent = [v for e in store.due(clock.ms, 9) if isinstance(v := unpack(e.kind, e.body), Report)]
+    sent = [v for e in store.due(clock.ms, 9) if isinstance(v := unpack(e.kind, store.load(e.id).body), Report)]
     assert [report.conclusion for report in sent] == ["窦性心动过缓"]
 
 

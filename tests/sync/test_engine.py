@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,8 @@ from zhenbao.agent.store import KitStore
 from zhenbao.model.errors import StorageError
 from zhenbao.model.report import DeliveryState, Receipt, Viewed
 from zhenbao.sync.engine import Engine, Event
-from zhenbao.sync.envelope import Envelope, Hello, Lane, decode, encode, pack
+from zhenbao.sync.envelope import Envelope, Lane, pack
+from zhenbao.sync.messages import Hello, Refusal
 
 
 class Pair:
@@ -23,10 +24,13 @@ class Pair:
 
     def __init__(self, kit: KitStore, hub: Any, road: Any, clock: Any, **options: Any) -> None:
         self.road, self.clock = road, clock
+        self.kit_keys, self.hub_keys = road.keyring_of("kit-1"), road.keyring_of("hub")
         self.kit_end, self.hub_end = road.end("kit-1"), road.end("hub")
         self.events: list[Event] = []
-        self.kit = Engine(kit, self.kit_end, clock, on_event=self.events.append, rng=random.Random(1), **options)
-        self.hub = Engine(hub, self.hub_end, clock, rng=random.Random(2))
+        self.kit = Engine(
+            kit, self.kit_end, clock, self.kit_keys, on_event=self.events.append, rng=random.Random(1), **options
+        )
+        self.hub = Engine(hub, self.hub_end, clock, self.hub_keys, rng=random.Random(2))
 
     def connect(self) -> Pair:
         self.hub_end.start()
@@ -54,8 +58,12 @@ def pair(kit: KitStore, hub: Any, clock: Any, faulty_road: Any) -> Callable[...,
 
 
 def kinds_sent(road: Any) -> list[tuple[str, UUID]]:
-    messages = [decode(data) for recipient, data in road.carried if recipient == "hub"]
-    return [(m.kind, m.subject_id) for m in messages if isinstance(m, Envelope)]
+    return [(m.kind, m.subject_id) for m in road.messages_to("hub") if isinstance(m, Envelope)]
+
+
+def everything(kit: KitStore) -> list[Envelope]:
+    """All that waits, with the bodies."""
+    return [envelope for item in kit.due(1 << 60, 999) if (envelope := kit.load(item.id)) is not None]
 
 
 def taken_subjects(hub: Any) -> list[UUID]:
@@ -105,7 +113,8 @@ def test_a_receipt_that_comes_twice_changes_nothing(pair: Any, kit: KitStore, hu
     before = kit.delivery(ward.patient.id)
     clock.pass_s(60)
     for envelope, at_ms in hub.taken.values():
-        both.kit_end.on_message("hub", encode(Receipt(envelope.id, envelope.body_sha256, "plain-epoch", at_ms, True)))
+        again = Receipt(envelope.id, envelope.body_sha256, "plain-epoch", at_ms, True)
+        both.kit_end.on_message("hub", both.road.receipts_by("hub", "kit-1", again))
     both.settle()
     assert kit.delivery(ward.patient.id) == before
     assert both.kit.counts.stray == 2
@@ -124,10 +133,13 @@ def test_a_critical_reading_overtakes_two_hundred(pair: Any, kit: KitStore, hub:
     trace = ward.recording(infarction, 120_000)
     kit.save_observation(infarction, [trace], lane=Lane.CRITICAL)
     both.kit.step()
-    assert kinds_sent(both.road)[20:] == [("observation", infarction.id), ("recording", trace.id)]
+    assert kinds_sent(both.road)[20:] == [("observation", infarction.id)]
+    assert both.kit.counts.parts == 4, "and its recording behind it, a few parts at a time"
     both.settle()
     kinds = [kind for kind, _ in kinds_sent(both.road)]
-    assert kinds.index("recording", 22) > len(kinds) - 1 - 200, "waveforms wait for every result"
+    assert kinds.index("recording", 21) > len(kinds) - 1 - 200, "waveforms wait for every result"
+    taken = taken_subjects(hub)
+    assert taken.index(trace.id) < taken.index(waiting[-1].id), "and the critical one for none of the less urgent"
     assert len(hub.taken) == 2 + 400 + 2
 
 
@@ -163,8 +175,8 @@ def test_a_refused_item_goes_to_quarantine_and_the_others_pass(pair: Any, kit: K
     readings = [ward.reading() for _ in range(30)]
     for reading in readings:
         kit.save_observation(reading)
-    bad = next(e for e in kit.due(0, 99) if e.subject_id == readings[3].id)
-    hub.accept(replace(bad, body=b"another body under the same id, kept first"), 1)
+    bad = next(e for e in everything(kit) if e.subject_id == readings[3].id)
+    hub.accept([replace(bad, body=b"another body under the same id, kept first")], 1)
     hub.refused_in.clear()
     hub.taken[bad.id] = (replace(bad, body=b"first"), 1)
     both = pair().connect()
@@ -206,7 +218,7 @@ def test_an_item_too_large_for_the_road_is_set_aside(
     recording = ward.recording(reading, 60_000)
     kit.save_observation(reading, [recording])
     both = Pair(kit, hub, faulty_road(), clock)
-    both.kit_end._most_bytes = 50_000
+    both.kit_end._most_bytes = 4_000  # less than a part
     both.connect().settle()
     assert [(q.subject_id, q.reason) for q in kit.quarantined()] == [(recording.id, "link-too-large")]
     assert kit.queue().total == 0
@@ -302,10 +314,11 @@ def test_over_a_bad_road_everything_arrives_once(
     readings = [ward.reading() for _ in range(40)]
     for n, reading in enumerate(readings):
         lane = Lane.CRITICAL if n % 13 == 0 else Lane.RESULTS
-        kit.save_observation(reading, [ward.recording(reading, 3000)] if n % 5 == 0 else (), lane=lane)
-    wanted = {e.id: e.body for e in kit.due(1 << 60, 999)}
+        size = 3000 if n % 2 else 30_000
+        kit.save_observation(reading, [ward.recording(reading, size)] if n % 5 == 0 else (), lane=lane)
+    wanted = {e.id: e.body for e in everything(kit)}
     reports = [hub.post(ward.report(reading), uuid4()) for reading in readings[:10]]
-    both = pair(faulty_road(loss=0.3, repeat=0.3, damage=0.1, seed=seed)).connect()
+    both = pair(faulty_road(loss=0.3, repeat=0.3, damage=0.1, seed=seed), batch=5).connect()
     for minute in range(60):
         both.settle_for(60, steps=12)
         if minute in (1, 3):
@@ -320,6 +333,7 @@ def test_over_a_bad_road_everything_arrives_once(
     assert not hub.outbox
     assert kit.quarantined() == []
     assert both.kit.counts.damaged + both.hub.counts.damaged > 0, "the road was bad"
+    assert both.kit.counts.parts >= 4 * 8
 
 
 def test_reports_and_views_come_back_and_the_reading_of_them_is_told(
@@ -350,7 +364,7 @@ def test_reports_and_views_come_back_and_the_reading_of_them_is_told(
 def test_a_kit_that_is_away_delays_no_other_kit(hub: Any, clock: Any, faulty_road: Any, ward: Any) -> None:
     road = faulty_road()
     end = road.end("hub")
-    engine = Engine(hub, end, clock)
+    engine = Engine(hub, end, clock, road.keyring_of("hub"), batch=20)
     for _ in range(150):
         hub.post(ward.report(), uuid4(), recipient="kit-away")
     end.start()
@@ -358,14 +372,14 @@ def test_a_kit_that_is_away_delays_no_other_kit(hub: Any, clock: Any, faulty_roa
     near = hub.post(ward.report(), uuid4(), recipient="kit-near")
     for _ in range(3):
         engine.step()
-    sent = [decode(data) for recipient, data in road.carried if recipient == "kit-near"]
-    assert [m.id for m in sent if isinstance(m, Envelope)] == [near.id]
+    assert [m.id for m in road.messages_to("kit-near") if isinstance(m, Envelope)] == [near.id]
     clock.pass_s(3600)
     engine.step()
     road.carried.clear()
-    end.on_message("kit-away", encode(Hello("kit-away")))
+    end.on_message("kit-away", road.sealed_by("kit-away", "hub", Hello()))
     engine.step()
-    assert len([r for r, _ in road.carried if r == "kit-away"]) == 20, "a kit that comes back gets a window at once"
+    again = [m for m in road.messages_to("kit-away") if isinstance(m, Envelope)]
+    assert len(again) == 20, "a kit that comes back gets a window at once"
 
 
 def test_two_engines_on_one_store_do_not_hinder_each_other(
@@ -373,9 +387,9 @@ def test_two_engines_on_one_store_do_not_hinder_each_other(
 ) -> None:
     """The service, and a doctor's command that wants to see it go: both hear every receipt, one of them first."""
     road = faulty_road()
-    both = Pair(kit, hub, road, clock)
+    both = Pair(kit, hub, road, clock, batch=20)
     command_end = type(both.kit_end)(road, "kit-1")
-    command = Engine(kit, command_end, clock)
+    command = Engine(kit, command_end, clock, road.keyring_of("kit-1"), batch=20)
     service_hears = both.kit_end.on_message
 
     def heard(sender: str, data: bytes) -> None:
@@ -404,7 +418,7 @@ def test_two_engines_on_one_store_do_not_hinder_each_other(
     assert len(hub.taken) == 102
     kit.save_encounter(replace(ward.encounter, reason="复诊"))
     command.step()
-    assert sum(len(peer.handed) for peer in command._peers.values()) == 1
+    assert sum(len(peer.handed) for peer in command._standings.values()) == 1
 
 
 def test_nobody_speaks_for_somebody_else(pair: Any, kit: KitStore, hub: Any, ward: Any, clock: Any) -> None:
@@ -412,22 +426,26 @@ def test_nobody_speaks_for_somebody_else(pair: Any, kit: KitStore, hub: Any, war
     reading = ward.reading()
     kit.save_observation(reading)
     both = pair().connect()
-    envelope = replace(kit.due(0, 1)[0], sender="kit-2")
-    both.hub_end.on_message("kit-1", encode(envelope))
-    both.hub_end.on_message("kit-1", encode(Hello("kit-2")))
+    road = both.road
+    (envelope, *_) = everything(kit)
+    # Under another's name, on another's road, and both.
+    both.hub_end.on_message("kit-1", road.sealed_by("kit-1", "hub", envelope, claims="kit-2"))
+    both.hub_end.on_message("kit-1", road.sealed_by("kit-2", "hub", replace(envelope, sender="kit-2")))
+    both.hub_end.on_message("kit-1", road.sealed_by("kit-2", "hub", Hello(), claims="kit-1"))
+    both.hub_end.on_message("kit-1", road.sealed_by("nobody", "hub", envelope, claims="kit-1"))
     both.hub.step()
-    assert both.hub.counts.damaged == 2
+    assert both.hub.counts.packets_refused_in == 4
     assert not hub.taken
     to_another = Envelope(uuid4(), "hub", "kit-2", "b", 1, "report", Lane.REPORTS, uuid4(), 1, pack(ward.report()))
-    both.kit_end.on_message("hub", encode(to_another))
+    both.kit_end.on_message("hub", road.sealed_by("hub", "kit-2", to_another))
     both.settle()
     assert kit.inbox() == []
-    answers = [decode(data) for recipient, data in both.road.carried if recipient == "hub"]
-    assert [a.refused for a in answers if isinstance(a, Receipt)] == ["other-recipient"]
+    told = [m.code for name in ("hub", "kit-1") for m in road.messages_to(name) if isinstance(m, Refusal)]
+    assert told == ["packet-recipient", "packet-sender", "packet-sender", "packet-sender", "packet-signer"]
     # A receipt for what went to another kit ends nothing.
     mine = hub.post(ward.report(), uuid4(), recipient="kit-1")
     both.hub.step()
-    both.hub_end.on_message("kit-3", encode(Receipt(mine.id, mine.body_sha256, "e", 1)))
+    both.hub_end.on_message("kit-3", road.receipts_by("kit-3", "hub", Receipt(mine.id, mine.body_sha256, "e", 1)))
     both.hub.step()
     assert mine.id in hub.outbox
 
@@ -443,11 +461,11 @@ class FullMailbox:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    def accept(self, envelope: Envelope, now_ms: int) -> Receipt:
+    def accept(self, envelopes: Sequence[Envelope], now_ms: int) -> list[Receipt]:
         if self.full:
             raise StorageError(self.code)
-        receipt: Receipt = self._inner.accept(envelope, now_ms)
-        return receipt
+        receipts: list[Receipt] = self._inner.accept(envelopes, now_ms)
+        return receipts
 
 
 def test_a_store_that_cannot_keep_gives_no_receipt_and_gets_it_again(

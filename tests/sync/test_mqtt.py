@@ -14,6 +14,7 @@ from bedside import give_pin
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from zhenbao.agent.keys import pin_hub, set_up_keys
 from zhenbao.agent.service import run_service
 from zhenbao.agent.store import KitStore
 from zhenbao.hub.broker import EmbeddedBroker
@@ -21,9 +22,11 @@ from zhenbao.model.errors import InputError, LinkDown, Rejected
 from zhenbao.model.report import Report
 from zhenbao.model.time import SystemClock
 from zhenbao.sync.engine import Engine
-from zhenbao.sync.envelope import Envelope, Lane, encode, pack
+from zhenbao.sync.envelope import Envelope, Lane, pack
+from zhenbao.sync.keys import card_of
 from zhenbao.sync.links.mqtt import MOST_BYTES, MqttLink
 from zhenbao.sync.links.several import SeveralRoads
+from zhenbao.sync.peers import Peer
 
 Wait = Callable[..., None]
 
@@ -99,10 +102,11 @@ def test_without_a_connection_nothing_is_taken_and_nothing_is_remembered(
 
 @pytest.mark.slow
 def test_a_stranger_with_an_impossible_name_is_not_heard(
-    broker: EmbeddedBroker, link: Any, hub: Any, ward: Any, wait_for: Wait
+    broker: EmbeddedBroker, link: Any, hub: Any, ward: Any, wait_for: Wait, faulty_road: Any
 ) -> None:
     """Whoever the broker lets in may publish under any topic; the hub's engine must outlive it."""
-    engine, stop = Engine(hub, link("hub", is_hub=True), SystemClock()), threading.Event()
+    engine = Engine(hub, link("hub", is_hub=True), SystemClock(), faulty_road.keyring_of("hub"))
+    stop = threading.Event()
     thread = threading.Thread(target=engine.run, args=(stop,))
     thread.start()
     stranger, kit = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311), link("kit-1")
@@ -114,7 +118,7 @@ def test_a_stranger_with_an_impossible_name_is_not_heard(
         value = ward.patient
         for name in ("诊包", "hub", "a b", "x" * 60, "kit-1"):
             bad = Envelope(uuid4(), name, "hub", "b", 1, "patient", Lane.RESULTS, value.id, 1, pack(value))
-            published = stranger.publish(f"zhenbao/v1/up/{name}", encode(bad), qos=1)
+            published = stranger.publish(f"zhenbao/v1/up/{name}", faulty_road.sealed_by(name, "hub", bad), qos=1)
             published.wait_for_publish(10)
         wait_for(lambda: len(hub.taken) == 1)
         assert [e.sender for e, _ in hub.taken.values()] == ["kit-1"]
@@ -144,19 +148,19 @@ def test_a_message_too_large_for_the_road_is_refused() -> None:
 
 @pytest.mark.slow
 def test_nothing_is_lost_or_doubled_while_the_broker_comes_and_goes(
-    broker: EmbeddedBroker, link: Any, kit: KitStore, hub: Any, ward: Any, wait_for: Wait
+    broker: EmbeddedBroker, link: Any, kit: KitStore, hub: Any, ward: Any, wait_for: Wait, faulty_road: Any
 ) -> None:
     ward.admit(kit)
     readings = [ward.reading() for _ in range(120)]
     for n, reading in enumerate(readings):
         kit.save_observation(reading, [ward.recording(reading)] if n % 6 == 0 else ())
-    wanted = {item.id: item.body for item in kit.due(1 << 60, 999)}
+    wanted = {item.id: item.body for due in kit.due(1 << 60, 999) if (item := kit.load(due.id)) is not None}
     reports = [ward.report(reading) for reading in readings[:15]]
     for report in reports:
         hub.post(report, report.id)
     clock, stop = SystemClock(), threading.Event()
-    kit_engine = Engine(kit, link("kit-1"), clock)
-    hub_engine = Engine(hub, link("hub", is_hub=True), clock)
+    kit_engine = Engine(kit, link("kit-1"), clock, faulty_road.keyring_of("kit-1"))
+    hub_engine = Engine(hub, link("hub", is_hub=True), clock, faulty_road.keyring_of("hub"))
     threads = [threading.Thread(target=engine.run, args=(stop,)) for engine in (kit_engine, hub_engine)]
     for thread in threads:
         thread.start()
@@ -181,12 +185,16 @@ def test_nothing_is_lost_or_doubled_while_the_broker_comes_and_goes(
 
 
 def test_the_kits_service_sends_takes_in_and_tells(
-    broker: EmbeddedBroker, link: Any, tmp_path: Any, hub: Any, ward: Any, wait_for: Wait
+    broker: EmbeddedBroker, link: Any, tmp_path: Any, hub: Any, ward: Any, wait_for: Wait, faulty_road: Any
 ) -> None:
     clock, stop = SystemClock(), threading.Event()
     give_pin(tmp_path / "kit", "kit-1")
     arrived: list[Report] = []
-    hub_engine = Engine(hub, link("hub", is_hub=True), clock)
+    hub_keys = faulty_road.keyring_of("hub")
+    hub_engine = Engine(hub, link("hub", is_hub=True), clock, hub_keys)
+    card = set_up_keys(tmp_path / "kit", "kit-1", clock.now_ms())
+    hub_keys.peers["kit-1"] = Peer(card)
+    pin_hub(tmp_path / "kit", card_of(hub_keys.own).text)
 
     def roads() -> SeveralRoads:
         return SeveralRoads({"mqtt": MqttLink("127.0.0.1", broker.port, "kit-1", first_wait_s=0.05)})

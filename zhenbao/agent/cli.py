@@ -542,7 +542,7 @@ def service(context: typer.Context) -> None:
             on_store=screen.trouble,
             on_unlocked=unlocked,
             on_trouble=screen.trouble,
-            may_go=gate(watch, clock) if watch is not None else None,
+            may_go=gate(watch, clock) if watch is not None else lambda item: True,
         )
 
 

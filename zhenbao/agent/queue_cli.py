@@ -69,6 +69,7 @@ def synchronise(kit: Kit, *, timeout_s: float, watch: bool) -> None:
 
 
 def _send(kit: Kit, stop: threading.Event, *, timeout_s: float, watch: bool) -> None:
+    from zhenbao.agent.keys import KitKeyring
     from zhenbao.agent.roads import open_roads
     from zhenbao.sync.engine import Engine
 
@@ -77,7 +78,7 @@ def _send(kit: Kit, stop: threading.Event, *, timeout_s: float, watch: bool) -> 
 
     def work() -> None:
         try:
-            Engine(kit.store, roads, kit.clock).run(stop)
+            Engine(kit.store, roads, kit.clock, KitKeyring(kit.home, kit.store.name)).run(stop)
         except BaseException as error:  # handed to the command's own thread below
             failed.append(error)
             stop.set()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from zhenbao.agent.keys import KitKeyring
 from zhenbao.agent.road_status import report
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.tidying import tidying
@@ -16,9 +17,8 @@ from zhenbao.model.errors import LinkDown, StorageError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
 from zhenbao.sync.engine import Engine, Event
-from zhenbao.sync.envelope import Envelope
+from zhenbao.sync.envelope import Waiting
 from zhenbao.sync.links.several import SeveralRoads
-from zhenbao.sync.uplink.gate import Gated
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY_S = 5.0
@@ -37,7 +37,7 @@ def run_service(
     on_event: Callable[[Event], None] | None = None,
     on_store: Callable[[StorageError], None] | None = None,
     on_unlocked: Callable[[], None] | None = None,
-    may_go: Callable[[Envelope], bool] | None = None,
+    may_go: Callable[[Waiting], bool] = lambda item: True,
     on_trouble: Callable[[LinkDown], None] | None = None,
 ) -> None:
     """Run until ``stop`` is set. The caller's hooks run on this thread, ``on_trouble`` on another.
@@ -51,12 +51,12 @@ def run_service(
         on_event: anything else that happened on the road; see ``sync.engine.Event``.
         on_store: the store has something to say (its ``notices``), is locked, or was found damaged and is opened again.
         on_unlocked: the store was locked and is open now.
-        may_go: whether an item may go over the road there is now; None: all may.
+        may_go: whether an item may go over the road that there is now.
         on_trouble: a road does not work, for a new reason.
 
     Raises:
         StorageError: the store cannot be opened at all.
-        InputError: as ``make_roads`` raises.
+        InputError: ``keys-missing``, ``hub-card-missing``, or as ``make_roads`` raises.
     """
     locked = False
     while not stop.is_set():
@@ -81,8 +81,9 @@ def run_service(
         ):
             for notice in store.notices:
                 _tell(on_store, notice)
-            mailbox = Gated(store, may_go) if may_go is not None else store
-            engine = Engine(mailbox, roads, clock, on_event=_announcer(store, on_report, on_event))
+            keyring = KitKeyring(store_dir, kit_id)
+            announce = _announcer(store, on_report, on_event)
+            engine = Engine(store, roads, clock, keyring, on_event=announce, may_go=may_go)
             try:
                 with tidying(store, halt):
                     engine.run(halt)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zhenbao.agent.settings import KitSettings
 from zhenbao.model.errors import InputError
 from zhenbao.model.time import Clock
-from zhenbao.sync.envelope import Envelope
+from zhenbao.sync.envelope import Waiting
 from zhenbao.sync.uplink.choice import Choice, Road, asked, choose
 from zhenbao.sync.uplink.look import View, look
 from zhenbao.sync.uplink.picture import FRESH_MS, Picture, load_picture
@@ -101,10 +101,10 @@ def watching(
         thread.join(policy().probe_timeout_s)
 
 
-def gate(watch: Watch, clock: Clock) -> Callable[[Envelope], bool]:
+def gate(watch: Watch, clock: Clock) -> Callable[[Waiting], bool]:
     """Whether an item may go now, by what the watch sees. A watch that has stopped holds nothing back."""
 
-    def may_go(item: Envelope) -> bool:
+    def may_go(item: Waiting) -> bool:
         now_ms, picture = clock.now_ms(), watch.picture
         stopped = not 0 <= now_ms - picture.at_ms <= FRESH_MS
         return stopped or decide(item.lane, picture.situation(now_ms)).allowed

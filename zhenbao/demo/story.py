@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zhenbao import rules
+from zhenbao.agent.keys import CARD_FILE
 from zhenbao.agent.vault.file import exists as vault_exists
 from zhenbao.agent.vault.unlocked import forget
 from zhenbao.demo.devices import BLOOD_MMOL_L, cuff_readings, ecg_source, reading, table
@@ -155,13 +156,16 @@ def prepare(stage: Stage) -> None:
     village = stage.words("demo.village")
     config = stage.folder / "front-end.toml"
     config.write_text(FRONT_END_CONFIG.format(village=village), encoding="utf-8")
+    hub_card = stage.folder / "hub-card.txt"
+    hub_card.write_text(stage.hub.keyring.card.text, encoding="ascii")
     stage.kit.run(
         *("tech", "setup", "--kit-id", KIT_ID, "--village", village, "--hub-phone", HUB_PHONE),
-        *("--hub", f"127.0.0.1:{stage.uplink.port}"),
+        *("--hub", f"127.0.0.1:{stage.uplink.port}", "--hub-card", str(hub_card)),
         *("--spirometry-equation", "jian2017", "--spirometry-flows", "eccs1993"),
         *("--bluetooth", stage.bench.hci, "--front-end", stage.bench.serial_port),
     )
     stage.kit.run("pin", "set", "--stdin", typed=f"{PASSPHRASE}\n")
+    stage.hub.add_kit((stage.home / CARD_FILE).read_text(encoding="ascii"))
     stage.bench.pairing_mode(True)
     stage.kit.run("tech", "pair", "bp")
     stage.kit.run("tech", "pair", "glucose")

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from zhenbao.hub.access import check, leads
-from zhenbao.hub.store import audit, outbox, work
+from zhenbao.hub.store import audit, outbox, records, work
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.tables import reports, views
@@ -227,6 +227,7 @@ def _sign(
         urgency=row.urgency,
         signed_ms=now_ms,
         signature=sealed,
+        recordings=records.signed_recordings(connection, observation_ids),
     )
 
 

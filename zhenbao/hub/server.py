@@ -16,6 +16,7 @@ from zhenbao.hub.ca import CA_CERTIFICATE, HUB_CLIENT, HUB_CLIENT_KEY
 from zhenbao.hub.issued import FILE as ISSUED
 from zhenbao.hub.issued import FOLDER as CA_FOLDER
 from zhenbao.hub.issued import IssuedBook
+from zhenbao.hub.keys import HubKeyring, add_kit
 from zhenbao.hub.notify import FILE, all_of, to_file, to_services
 from zhenbao.hub.permission import Role
 from zhenbao.hub.reports import Reports
@@ -28,6 +29,7 @@ from zhenbao.hub.worklist import Worklist
 from zhenbao.model.errors import InputError, LinkDown, StorageError
 from zhenbao.model.time import Clock, SystemClock
 from zhenbao.rules import specialties
+from zhenbao.sync.keys import parse_card
 from zhenbao.sync.links.mailboxes import MailboxLink
 from zhenbao.sync.links.several_hub import Presence, RoadsAtHub
 from zhenbao.sync.links.tls import client_context, server_context
@@ -109,6 +111,7 @@ class Hub:
         duty = roster if isinstance(roster, Roster) else load_roster(roster)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.store = HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", self.clock, duty)
+        self.keyring = HubKeyring(self.store, directory)
         self.worklist = Worklist(self.store)
         self.reports = Reports(self.store)
         services = (to_services(notify),) if notify else ()
@@ -163,6 +166,14 @@ class Hub:
         return add_practitioner(
             self.store, login, name=name, role=role, specialty=specialty, phone=phone, password=password
         )
+
+    def add_kit(self, card: str) -> None:
+        """Register a kit by its card, as text.
+
+        Raises:
+            InputError: ``card-text`` or ``card-name``.
+        """
+        add_kit(self.store, parse_card(card))
 
     def start(self) -> None:
         """Start everything; returns when kits and people can connect.
@@ -229,7 +240,7 @@ class Hub:
         roads = RoadsAtHub({"mqtt": mqtt, "https": self._mailboxes}, monotonic_s=self.clock.monotonic_s)
         mqtt.on_gone = lambda kit_id: roads.gone("mqtt", kit_id)
         self._roads = roads
-        engine = Engine(self.store, roads, self.clock)
+        engine = Engine(self.store, roads, self.clock, self.keyring)
         self._spawn("zhenbao-ingest", lambda: engine.run(self._stop))
 
     def _start_web(self) -> None:

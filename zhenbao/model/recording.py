@@ -18,7 +18,8 @@ NO_VALUE = -32768
 class Recording:
     """Evenly sampled channels as 16-bit integers; value = integer * ``lsb`` in ``unit``.
 
-    ``samples`` holds little-endian int16, time-major: all channels of the first instant, then the next.
+    ``samples`` holds little-endian int16, time-major: all channels of the first instant, then the next. Where
+    ``encoding`` is not empty it holds what a codec made of them, and has to be unpacked before anything is read.
     """
 
     id: UUID
@@ -38,10 +39,18 @@ class Recording:
     lowpass_hz: float | None = None
     notch_hz: float | None = None
     complete: bool = True
+    encoding: str = ""
+    """Empty: plain. ``ecg-1``: the format in ``docs/ecg-codec.md``."""
 
     @property
     def n_samples(self) -> int:
-        """Samples per channel."""
+        """Samples per channel.
+
+        Raises:
+            ValueError: the samples are packed.
+        """
+        if self.encoding:
+            raise ValueError(f"samples are packed as {self.encoding}")
         return len(self.samples) // (2 * len(self.channels))
 
     @property
@@ -52,5 +61,7 @@ class Recording:
         """Samples as floats ``[channels, n]`` in ``unit``; NaN where there is no value."""
         import numpy as np
 
+        if self.encoding:
+            raise ValueError(f"samples are packed as {self.encoding}")
         raw = np.frombuffer(self.samples, "<i2").reshape(-1, len(self.channels)).T
         return np.where(raw == NO_VALUE, np.nan, raw * self.lsb)

@@ -19,6 +19,15 @@ class DeliveryState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SignedRecording:
+    """A recording that a report rests on, named by its content."""
+
+    recording_id: UUID
+    sha256: str
+    """Of the recording's body as it travelled, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A specialist's signed report on one case; never changed after signing."""
 
@@ -35,6 +44,8 @@ class Report:
     signed_ms: int
     signature: str
     """SHA-256 over the report's content, kept with the hub's audit trail."""
+    recordings: tuple[SignedRecording, ...] = ()
+    """What lay before the specialist: the kit refuses a report whose recordings are not its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,7 @@ def setup(
     recovery_key: Annotated[str, typer.Option("--recovery-key", help=_words("tech.help.recovery_key"))] = "",
     lock_after: Annotated[int, typer.Option("--lock-after", help=_words("tech.help.lock_after"))] = 0,
     ecg_device: Annotated[str, typer.Option("--ecg-device", help=_words("tech.help.ecg_device"))] = "",
+    hub_card: Annotated[Path | None, typer.Option("--hub-card", help=_words("tech.help.hub_card"))] = None,
     healthypi: Annotated[str, typer.Option("--healthypi", help=_words("tech.help.healthypi"))] = "",
     healthypi_rate: Annotated[
         int, typer.Option("--healthypi-rate", min=0, max=1000, help=_words("tech.help.healthypi_rate"))
@@ -254,6 +255,7 @@ def setup(
     probe_key: Annotated[str, typer.Option("--probe-key", help=_words("tech.help.probe_key"))] = "",
     modem_port: Annotated[str, typer.Option("--modem-port", help=_words("tech.help.modem_port"))] = "",
 ) -> None:
+    from zhenbao.agent.keys import CARD_FILE, PINNED_FILE, pin_hub, read_text, set_up_keys
     from zhenbao.agent.settings import (
         FILE,
         KitSettings,
@@ -275,6 +277,8 @@ def setup(
         raise InputError("hub-address", address=hub[:80])
     check_spirometry(spirometry_equation, spirometry_group, spirometry_flows)
     check_altitude(altitude)
+    from zhenbao.model.time import SystemClock
+
     home = kit_home(_home(context))
     settings = KitSettings(
         check_kit_id(kit_id),
@@ -319,6 +323,13 @@ def setup(
         )
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
+    card = set_up_keys(home, kit_id, SystemClock().now_ms())
+    typer.echo(_words("tech.card", path=home / CARD_FILE, fingerprint=card.fingerprint))
+    if hub_card is not None:
+        pinned_card = pin_hub(home, read_text(hub_card))
+        typer.echo(_words("tech.hub_pinned", fingerprint=pinned_card.fingerprint))
+    elif not (home / PINNED_FILE).exists():
+        typer.echo(_words("tech.hub_not_pinned"))
     if altitude is None:
         typer.echo(_words("tech.altitude_not_given"))
     if not recovery_key:
@@ -348,6 +359,17 @@ def emergency(
     credential = sys.stdin.readline().rstrip("\r\n") if credential_stdin else ""
     public = make_keys(home, settings.kit_id, public_from(hub_key), credential)
     typer.echo(_words("tech.emergency_set", kit_id=settings.kit_id, key=public_text(public)))
+
+
+@app.command("renew-keys", help=_words("tech.help.renew_keys"))
+def renew_keys(context: typer.Context) -> None:
+    from zhenbao.agent.keys import renew_keys as renew
+    from zhenbao.agent.settings import kit_home, load_settings
+    from zhenbao.model.time import SystemClock
+
+    home = kit_home(_home(context))
+    card = renew(home, load_settings(home).kit_id, SystemClock().now_ms())
+    typer.echo(_words("tech.keys_renewed", fingerprint=card.fingerprint))
 
 
 @app.command("syringe", help=_words("tech.help.syringe"))

@@ -80,7 +80,7 @@ def test_a_full_disk_harms_nothing_saved_and_still_keeps_what_is_critical(
     assert store.save_observation(another, [ward.recording(another, 120_000)], lane=Lane.CRITICAL)
     # Receipts are taken in all the same.
     for item in store.due(1 << 60, 20):
-        assert store.receipted(Receipt(item.id, item.body_sha256, "hub-1", 5))
+        assert store.receipted([Receipt(item.id, item.body_sha256, "hub-1", 5)])[0]
     store.close()
     with _open(small_disk / "kit", clock) as again:
         assert again.observations() == [*kept, infarction, *later, another]

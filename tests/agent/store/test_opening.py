@@ -66,7 +66,7 @@ def test_a_database_of_version_1_is_migrated_with_all_it_holds(old_home: Path, c
         assert store.delivery(_id(1))[DeliveryState.RECEIVED] == 1790000005000
         # What version 2 added works on what version 1 kept.
         for item in store.due(FAR, 9):
-            assert store.receipted(Receipt(item.id, item.body_sha256, "hub-1", 5))
+            assert store.receipted([Receipt(item.id, item.body_sha256, "hub-1", 5)])[0]
         assert store.queue().total == 0
         assert store.notices == ()
         store.save_observation(

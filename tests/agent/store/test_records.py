@@ -15,7 +15,9 @@ from zhenbao.agent.store import KitStore
 from zhenbao.model.errors import InputError, StorageError
 from zhenbao.model.observation import Device
 from zhenbao.model.patient import Encounter
+from zhenbao.model.recording import Recording
 from zhenbao.model.report import DeliveryState, Receipt, Report
+from zhenbao.signal.ecg.compress.recordings import plain
 from zhenbao.sync.envelope import Envelope, Lane, pack, unpack
 
 FAR = 1 << 60
@@ -26,14 +28,14 @@ def receipts(store: KitStore, epoch: str = "hub-1", **changes: Any) -> int:
     n = 0
     while items := store.due(FAR, 100):
         for item in items:
-            n += store.receipted(replace(Receipt(item.id, item.body_sha256, epoch, 77), **changes))
+            n += store.receipted([replace(Receipt(item.id, item.body_sha256, epoch, 77), **changes)])[0]
     return n
 
 
 def test_records_are_there_and_queued(store: KitStore, ward: Any) -> None:
     ward.admit(store)
     reading = ward.reading("ecg")
-    traces = [ward.recording(reading), ward.recording(reading, 600)]
+    traces = [replace(ward.recording(reading), samples=bytes(24_000)), ward.recording(reading, 600)]
     assert store.save_observation(reading, traces)
     assert store.patient(ward.patient.id) == ward.patient
     assert store.patient_by_number("999999196001010020") == ward.patient
@@ -42,7 +44,7 @@ def test_records_are_there_and_queued(store: KitStore, ward: Any) -> None:
     assert store.observations(ward.encounter.id) == store.observations() == [reading]
     assert store.recordings_of(reading.id) == traces
     assert store.recording(traces[1].id) == traces[1]
-    queued = store.due(FAR, 10)
+    queued = [envelope for e in store.due(FAR, 10) if (envelope := store.load(e.id)) is not None]
     assert [(e.kind, e.lane) for e in queued] == [
         ("patient", Lane.RESULTS),
         ("encounter", Lane.RESULTS),
@@ -51,7 +53,9 @@ def test_records_are_there_and_queued(store: KitStore, ward: Any) -> None:
         ("recording", Lane.WAVEFORMS),
     ]
     values = [ward.patient, ward.encounter, reading, *traces]
-    assert [unpack(e.kind, e.body) for e in queued] == values
+    sent = [unpack(e.kind, e.body) for e in queued]
+    assert [plain(value) if isinstance(value, Recording) else value for value in sent] == values
+    assert len(queued[3].body) < 2000, "an ECG is packed before it is kept and sent"
     assert [e.subject_id for e in queued] == [v.id for v in values]
     assert [e.sequence for e in queued] == [1, 2, 3, 4, 5]
     assert len({e.boot for e in queued}) == 1
@@ -101,7 +105,7 @@ def test_an_unchanged_patient_is_not_sent_again_and_a_changed_one_is(store: KitS
     assert store.patients() == [taller]
     first, *others = store.due(FAR, 10)
     assert others == [], "the second version waits for the first"
-    assert store.receipted(Receipt(first.id, first.body_sha256, "hub-1", 77))
+    assert store.receipted([Receipt(first.id, first.body_sha256, "hub-1", 77)])[0]
     assert DeliveryState.RECEIVED not in store.delivery(ward.patient.id), "what the hub has is the old version"
     assert receipts(store) == 1
     assert store.delivery(ward.patient.id)[DeliveryState.RECEIVED] == clock.now_ms()
@@ -199,7 +203,7 @@ def test_the_queue_says_since_when_it_waits_and_when_the_hub_last_answered(
     store.save_encounter(ward.encounter)
     assert store.queue().oldest_ms == saved_ms
     first = store.due(FAR, 1)[0]
-    store.receipted(Receipt(first.id, first.body_sha256, "hub-1", 77))
+    store.receipted([Receipt(first.id, first.body_sha256, "hub-1", 77)])
     assert store.queue().oldest_ms == clock.now_ms()
     assert store.queue().last_receipt_ms == clock.now_ms()
     assert store.delivery(ward.patient.id) == {
@@ -224,13 +228,13 @@ def test_a_hub_restored_from_a_backup_gets_again_what_it_lost(store: KitStore, w
     ward.admit(store)
     reading = ward.reading("ecg")
     store.save_observation(reading, [ward.recording(reading)])
-    sent = {e.id: e.body for e in store.due(FAR, 10)}
+    sent = {e.id: store.load(e.id) for e in store.due(FAR, 10)}
     receipts(store, "hub-before-the-crash")
     assert store.queue().total == 0
     store.save_encounter(replace(ward.encounter, reason="复诊"))
     (newest,) = store.due(FAR, 10)
-    store.receipted(Receipt(newest.id, newest.body_sha256, "hub-restored", 99))
-    assert {e.id: e.body for e in store.due(FAR, 10)} == sent, "the very same envelopes"
+    store.receipted([Receipt(newest.id, newest.body_sha256, "hub-restored", 99)])
+    assert {e.id: store.load(e.id) for e in store.due(FAR, 10)} == sent, "the very same envelopes"
     assert DeliveryState.RECEIVED not in store.delivery(reading.id)
     assert receipts(store, "hub-restored") == 4
     # A name heard before starts nothing: two hubs that answer in turn are no loop.
@@ -242,7 +246,7 @@ def test_a_hub_restored_from_a_backup_gets_again_what_it_lost(store: KitStore, w
 def test_a_report_is_read_once_and_the_hub_is_told(store: KitStore, ward: Any, clock: Any) -> None:
     report = Report(uuid4(), uuid4(), ward.patient.id, (uuid4(),), "演示医师", "心内科", "结论", "建议", "RED", 5, "00")
     envelope = Envelope(uuid4(), "hub", "kit-1", "b", 1, "report", Lane.REPORTS, report.id, 1, pack(report))
-    store.accept(envelope, clock.now_ms())
+    store.accept([envelope], clock.now_ms())[0]
     (kept,) = store.inbox()
     assert (kept.report, kept.arrived_ms, kept.read_ms) == (report, clock.now_ms(), None)
     assert store.delivery(report.observation_ids[0]) == {DeliveryState.REPORTED: clock.now_ms()}
@@ -253,7 +257,7 @@ def test_a_report_is_read_once_and_the_hub_is_told(store: KitStore, ward: Any, c
     assert [e.kind for e in store.due(FAR, 9)] == ["report-read"]
     # The same report id with other words, in another envelope: the signed one stays.
     forged = replace(report, conclusion="另一结论")
-    answer = store.accept(replace(envelope, id=uuid4(), body=pack(forged)), clock.now_ms())
+    answer = store.accept([replace(envelope, id=uuid4(), body=pack(forged))], clock.now_ms())[0]
     assert answer.refused == "other-body"
     assert [k.report for k in store.inbox()] == [report]
 
@@ -262,9 +266,9 @@ def test_a_kit_takes_from_the_hub_alone_and_for_itself_alone(store: KitStore, wa
     report = Report(uuid4(), uuid4(), uuid4(), (), "演示医师", "心内科", "结论", "建议", "RED", 5, "00")
     good = Envelope(uuid4(), "hub", "kit-1", "b", 1, "report", Lane.REPORTS, report.id, 1, pack(report))
     for change in ({"recipient": "kit-2"}, {"sender": "kit-2"}):
-        assert store.accept(replace(good, id=uuid4(), **change), 1).refused == "other-recipient"
+        assert store.accept([replace(good, id=uuid4(), **change)], 1)[0].refused == "other-recipient"
     patient = replace(good, id=uuid4(), kind="patient", body=pack(ward.patient))
-    assert store.accept(patient, 1).refused == "envelope-kind"
+    assert store.accept([patient], 1)[0].refused == "envelope-kind"
     assert store.inbox() == store.patients() == []
     assert [q.direction for q in store.quarantined()] == ["in"] * 3
 
@@ -329,6 +333,8 @@ def test_a_body_that_the_disk_changed_is_not_sent(store: KitStore, home: Path, w
     store.save_observation(reading, [trace])
     with raw(home) as file:
         file.execute("update recordings set body = zeroblob(60000)")
+    (changed,) = [e for e in store.due(FAR, 9) if e.subject_id == trace.id]
+    assert store.load(changed.id) is None, "it is found when its turn comes"
     assert trace.id not in [e.subject_id for e in store.due(FAR, 9)]
     assert [(q.subject_id, q.reason) for q in store.quarantined()] == [(trace.id, "body-damaged")]
     assert len(store.due(FAR, 9)) == 3

@@ -91,7 +91,7 @@ class End:
 class Pair:
     """A kit's and a hub's engine, joined by two cables."""
 
-    def __init__(self, kit: KitStore, hub: Any, clock: Any) -> None:
+    def __init__(self, kit: KitStore, hub: Any, clock: Any, keyring_of: Any) -> None:
         self.kit, self.hub, self.clock = kit, hub, clock
         self.first, self.second = Cable(), Cable()
         self.kit_end = SeveralRoads(
@@ -101,8 +101,8 @@ class Pair:
             {"first": self.first.ends["hub"], "second": self.second.ends["hub"]}, monotonic_s=clock.monotonic_s
         )
         self.engines = [
-            Engine(kit, self.kit_end, clock, rng=random.Random(1)),
-            Engine(hub, self.hub_end, clock, rng=random.Random(2)),
+            Engine(kit, self.kit_end, clock, keyring_of("kit-1"), rng=random.Random(1)),
+            Engine(hub, self.hub_end, clock, keyring_of("hub"), rng=random.Random(2)),
         ]
         self.hub_end.start()
         self.kit_end.start()
@@ -124,8 +124,8 @@ class Pair:
 
 
 @pytest.fixture
-def pair(kit: KitStore, hub: Any, clock: Any) -> Pair:
-    return Pair(kit, hub, clock)
+def pair(kit: KitStore, hub: Any, clock: Any, faulty_road: Any) -> Pair:
+    return Pair(kit, hub, clock, faulty_road.keyring_of)
 
 
 def _fill(pair: Pair, ward: Any, count: int) -> int:
@@ -202,8 +202,10 @@ def test_a_half_open_road_is_passed_by_before_anybody_notices_that_it_is_dead(pa
     assert pair.hub_end.presence()[0].road in ("first", "second")
 
 
-def test_a_packet_that_one_road_cannot_carry_takes_the_other(kit: KitStore, hub: Any, clock: Any, ward: Any) -> None:
-    pair = Pair(kit, hub, clock)
+def test_a_packet_that_one_road_cannot_carry_takes_the_other(
+    kit: KitStore, hub: Any, clock: Any, ward: Any, faulty_road: Any
+) -> None:
+    pair = Pair(kit, hub, clock, faulty_road.keyring_of)
     pair.first.ends["kit-1"]._most_bytes = 5000
     ward.admit(kit)
     reading = ward.reading()

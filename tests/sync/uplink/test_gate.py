@@ -8,7 +8,6 @@ from typing import Any
 from zhenbao.agent.store import KitStore
 from zhenbao.sync.engine import Engine
 from zhenbao.sync.envelope import Envelope, Lane
-from zhenbao.sync.uplink.gate import Gated
 from zhenbao.sync.uplink.policy import Situation, decide
 from zhenbao.sync.uplink.state import Kind, Signal, Uplink
 
@@ -24,10 +23,15 @@ class Bedside:
         self.road = faulty_road(**faults)
         self.clock = clock
         self.hub = hub
-        gated = Gated(kit, lambda item: decide(item.lane, self.now).allowed)
         self.engines = [
-            Engine(gated, self.road.end("kit-1"), clock),
-            Engine(hub, self.road.end("hub"), clock),
+            Engine(
+                kit,
+                self.road.end("kit-1"),
+                clock,
+                self.road.keyring_of("kit-1"),
+                may_go=lambda item: decide(item.lane, self.now).allowed,
+            ),
+            Engine(hub, self.road.end("hub"), clock, self.road.keyring_of("hub")),
         ]
         for end in self.road.ends.values():
             end.start()
@@ -98,15 +102,3 @@ def test_a_receipt_is_taken_while_its_item_waits(
     bedside.now = Situation(None, None)
     bedside.move()
     assert waiting(kit) == {}
-
-
-def test_what_waits_is_read_one_by_one_not_by_the_batch(kit: KitStore, ward: Any) -> None:
-    ward.admit(kit)
-    asked: list[Lane] = []
-
-    def may_go(item: Envelope) -> bool:
-        asked.append(item.lane)
-        return False
-
-    assert Gated(kit, may_go).due(1 << 60, 20) == []
-    assert asked == [Lane.RESULTS]

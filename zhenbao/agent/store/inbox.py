@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from collections.abc import Sequence
 from uuid import UUID
 
 from zhenbao.agent.store.database import Database
@@ -15,55 +17,55 @@ from zhenbao.model.report import DeliveryState, Receipt, Report, ReportRead, Vie
 from zhenbao.sync.envelope import Body, Envelope, Lane, pack, unpack
 
 
-def accept(database: Database, sender: Sender, epoch: str, envelope: Envelope, now_ms: int) -> Receipt:
+def accept(database: Database, sender: Sender, epoch: str, envelopes: Sequence[Envelope], now_ms: int) -> list[Receipt]:
     """See ``MailboxStore.accept``. A kit takes reports and word that they were seen, from the hub, for itself alone."""
+    return database.write(lambda c: [_take(c, sender, epoch, each, now_ms) for each in envelopes], urgent=True)
 
+
+def _take(connection: sqlite3.Connection, sender: Sender, epoch: str, envelope: Envelope, now_ms: int) -> Receipt:
     def receipt(received_ms: int, *, duplicate: bool = False, refused: str = "") -> Receipt:
         return Receipt(envelope.id, envelope.body_sha256, epoch, received_ms, duplicate, refused)
 
-    def take(connection: sqlite3.Connection) -> Receipt:
-        known = connection.execute("select sha256, received_ms from inbox where id = ?", (str(envelope.id),)).fetchone()
-        if known is not None and known[0] == envelope.body_sha256:
-            return receipt(known[1], duplicate=True)
-        refused_before = connection.execute(
-            "select at_ms, reason from refused where id = ? and sha256 = ?", (str(envelope.id), envelope.body_sha256)
-        ).fetchone()
-        if refused_before is not None:
-            return receipt(refused_before[0], duplicate=True, refused=refused_before[1])
-        try:
-            if known is not None:
-                raise Rejected("other-body")
-            _keep(connection, sender, envelope, _read(sender, envelope), now_ms)
-        except Rejected as error:
-            connection.execute(
-                "insert into refused values (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    str(envelope.id),
-                    envelope.body_sha256,
-                    envelope.sender,
-                    envelope.kind,
-                    str(envelope.subject_id),
-                    now_ms,
-                    error.code,
-                    envelope.body,
-                ),
-            )
-            return receipt(now_ms, refused=error.code)
+    known = connection.execute("select sha256, received_ms from inbox where id = ?", (str(envelope.id),)).fetchone()
+    if known is not None and known[0] == envelope.body_sha256:
+        return receipt(known[1], duplicate=True)
+    refused_before = connection.execute(
+        "select at_ms, reason from refused where id = ? and sha256 = ?", (str(envelope.id), envelope.body_sha256)
+    ).fetchone()
+    if refused_before is not None:
+        return receipt(refused_before[0], duplicate=True, refused=refused_before[1])
+    try:
+        if known is not None:
+            raise Rejected("other-body")
+        _keep(connection, sender, envelope, _read(sender, envelope), now_ms)
+    except Rejected as error:
         connection.execute(
-            "insert into inbox values (?, ?, ?, ?, ?, ?, ?)",
+            "insert into refused values (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 str(envelope.id),
-                envelope.sender,
-                envelope.boot,
-                envelope.sequence,
-                envelope.kind,
                 envelope.body_sha256,
+                envelope.sender,
+                envelope.kind,
+                str(envelope.subject_id),
                 now_ms,
+                error.code,
+                envelope.body,
             ),
         )
-        return receipt(now_ms)
-
-    return database.write(take, urgent=True)
+        return receipt(now_ms, refused=error.code)
+    connection.execute(
+        "insert into inbox values (?, ?, ?, ?, ?, ?, ?)",
+        (
+            str(envelope.id),
+            envelope.sender,
+            envelope.boot,
+            envelope.sequence,
+            envelope.kind,
+            envelope.body_sha256,
+            now_ms,
+        ),
+    )
+    return receipt(now_ms)
 
 
 def _read(sender: Sender, envelope: Envelope) -> Body:
@@ -77,11 +79,13 @@ def _read(sender: Sender, envelope: Envelope) -> Body:
 
 
 def _keep(connection: sqlite3.Connection, sender: Sender, envelope: Envelope, value: Body, now_ms: int) -> None:
+    """Nothing is written before everything is checked: other items of the batch stand in the same transaction."""
     match value:
         case Report():
             known = connection.execute("select body from reports where id = ?", (str(value.id),)).fetchone()
-            if known is not None and known[0] != envelope.body:
+            if known is not None and known[0] != envelope.body and _report(known[0]) != value:
                 raise Rejected("other-body")
+            _check_report(connection, value)
             connection.execute(
                 "insert into reports values (?, ?, ?, ?, null, ?) on conflict do nothing",
                 (str(value.id), str(value.encounter_id), str(value.patient_id), now_ms, envelope.body),
@@ -93,6 +97,27 @@ def _keep(connection: sqlite3.Connection, sender: Sender, envelope: Envelope, va
                 set_state(connection, subject_id, DeliveryState.VIEWED, now_ms, peer_ms=value.viewed_ms)
         case HubTerms():
             take_terms(connection, sender, value, now_ms)
+
+
+def _check_report(connection: sqlite3.Connection, report: Report) -> None:
+    """What the report says it is about must be what this kit has under these ids. What it no longer has, it believes.
+
+    Raises:
+        Rejected: ``report-mismatch``.
+    """
+    for observation_id in report.observation_ids:
+        kept = connection.execute(
+            "select patient_id, encounter_id from observations where id = ?", (str(observation_id),)
+        ).fetchone()
+        if kept is not None and kept != (str(report.patient_id), str(report.encounter_id)):
+            raise Rejected("report-mismatch", what="patient")
+    about = {str(observation_id) for observation_id in report.observation_ids}
+    for named in report.recordings:
+        kept = connection.execute(
+            "select observation_id, body from recordings where id = ?", (str(named.recording_id),)
+        ).fetchone()
+        if kept is not None and (kept[0] not in about or hashlib.sha256(kept[1]).hexdigest() != named.sha256):
+            raise Rejected("report-mismatch", what="recording")
 
 
 def reports(database: Database, limit: int | None) -> list[InboxReport]:

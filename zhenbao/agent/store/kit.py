@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -23,6 +24,7 @@ from zhenbao.agent.store import (
     records,
     retention,
     syringe,
+    transfers,
 )
 from zhenbao.agent.store.database import Database
 from zhenbao.agent.store.outbox import Sender
@@ -38,7 +40,9 @@ from zhenbao.model.recording import Recording
 from zhenbao.model.report import DeliveryState, Receipt
 from zhenbao.model.syringe import SyringeRecord
 from zhenbao.model.time import Clock
-from zhenbao.sync.envelope import Envelope, Lane
+from zhenbao.sync.envelope import Envelope, Lane, Waiting
+from zhenbao.sync.mailbox import Transfer
+from zhenbao.sync.parts import Part
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _RANDOM_BOOT = secrets.token_hex(16)
@@ -278,6 +282,21 @@ class KitStore:
         """Send a refused item again, after its cause was removed. False where no such item was refused."""
         return outbox.release(self._database, envelope_id)
 
+    def post_sealed(self, packet: bytes, subject_id: UUID) -> UUID:
+        """Queue an emergency that ``sync.sealing.seal_to`` sealed while this store was closed; the same one goes once.
+
+        Args:
+            subject_id: of the emergency: its delivery states are kept by it.
+
+        Raises:
+            Rejected: ``message`` or ``packet-size``.
+        """
+        return outbox.post_sealed(self._database, self._sender, packet, subject_id, self._clock.now_ms())
+
+    def proofs(self, subject_id: UUID) -> list[bytes]:
+        """What the hub signed when it took in a value's versions, in order: read with ``messages.read_receipts``."""
+        return outbox.proofs(self._database, subject_id)
+
     # Reports
 
     def inbox(self, *, limit: int | None = None) -> list[InboxReport]:
@@ -372,26 +391,56 @@ class KitStore:
     def epoch(self) -> str:
         return self._epoch
 
-    def due(self, now_ms: int, limit: int) -> list[Envelope]:
-        return outbox.due(self._database, self._sender, now_ms, limit)
+    def due(self, now_ms: int, limit: int) -> list[Waiting]:
+        return outbox.due(self._database, now_ms, limit)
 
-    def tried(self, envelope_id: UUID, not_before_ms: int) -> None:
-        outbox.tried(self._database, envelope_id, not_before_ms)
+    def load(self, envelope_id: UUID) -> Envelope | None:
+        return outbox.load(self._database, self._sender, envelope_id, self._clock.now_ms())
+
+    def tried(self, envelope_ids: Sequence[UUID], not_before_ms: int) -> None:
+        outbox.tried(self._database, envelope_ids, not_before_ms)
 
     def tries(self, envelope_id: UUID) -> int:
         return outbox.tries(self._database, envelope_id)
 
-    def receipted(self, receipt: Receipt) -> bool:
+    def receipted(self, receipts: Sequence[Receipt], proof: bytes = b"") -> list[bool]:
         now_ms = self._clock.now_ms()
 
-        def answered(connection: sqlite3.Connection) -> None:
+        def answered(connection: sqlite3.Connection, receipt: Receipt) -> None:
             hub_time.note(connection, receipt, now_ms)
             epochs.notice(connection, self._sender, receipt.store_epoch, now_ms)
 
-        return outbox.receipted(self._database, receipt, now_ms, answered)
+        return outbox.receipted(self._database, receipts, proof, now_ms, answered)
 
-    def accept(self, envelope: Envelope, now_ms: int) -> Receipt:
-        return inbox.accept(self._database, self._sender, self._epoch, envelope, now_ms)
+    def accept(self, envelopes: Sequence[Envelope], now_ms: int) -> list[Receipt]:
+        return inbox.accept(self._database, self._sender, self._epoch, envelopes, now_ms)
+
+    def sealed_bytes(self, envelope_id: UUID) -> int | None:
+        return transfers.sealed_bytes(self._database, envelope_id)
+
+    def keep_sealed(self, envelope_id: UUID, packet: bytes) -> None:
+        transfers.keep_sealed(self._database, envelope_id, packet)
+
+    def sealed_slice(self, envelope_id: UUID, start: int, size: int) -> bytes:
+        return transfers.sealed_slice(self._database, envelope_id, start, size)
+
+    def drop_sealed(self, envelope_id: UUID) -> None:
+        transfers.drop_sealed(self._database, envelope_id)
+
+    def keep_parts(self, peer: str, parts: Sequence[Part], now_ms: int) -> None:
+        transfers.keep_parts(self._database, peer, parts, now_ms)
+
+    def transfer(self, peer: str, transfer: bytes) -> Transfer | None:
+        return transfers.transfer(self._database, peer, transfer)
+
+    def whole(self, peer: str, transfer: bytes) -> bytes:
+        return transfers.whole(self._database, peer, transfer)
+
+    def end_transfer(self, peer: str, transfer: bytes, done: Sequence[Receipt], now_ms: int) -> None:
+        transfers.end_transfer(self._database, peer, transfer, done, now_ms)
+
+    def keep_future(self, peer: str, packet: bytes, now_ms: int) -> bool:
+        return transfers.keep_future(self._database, peer, packet, hashlib.sha256(packet).digest(), now_ms)
 
     # Inside
 

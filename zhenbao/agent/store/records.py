@@ -22,7 +22,7 @@ def save_patient(database: Database, sender: Sender, patient: Patient, now_ms: i
     body = pack(patient)
 
     def save(connection: sqlite3.Connection) -> None:
-        if _same(connection, "patients", patient.id, body):
+        if _same(connection, patient, body):
             return
         if (
             patient.resident_number is not None
@@ -47,7 +47,7 @@ def save_encounter(database: Database, sender: Sender, encounter: Encounter, now
     body = pack(encounter)
 
     def save(connection: sqlite3.Connection) -> None:
-        if _same(connection, "encounters", encounter.id, body):
+        if _same(connection, encounter, body):
             return
         connection.execute(
             "insert into encounters values (?, ?, ?, ?) on conflict(id) do update"
@@ -69,19 +69,19 @@ def save_observation(
     closes_capture: UUID | None,
     now_ms: int,
 ) -> bool:
-    bodies = [pack(recording) for recording in recordings]
+    bodies = [pack(_packed(recording)) for recording in recordings]
 
     def save(connection: sqlite3.Connection) -> bool:
         if closes_capture is not None:
             connection.execute("delete from captures where id = ?", (str(closes_capture),))
         if not insert_observation(connection, sender, observation, lane=lane, now_ms=now_ms):
             return False
-        for recording, packed in zip(recordings, bodies, strict=True):
+        for recording, waveform in zip(recordings, bodies, strict=True):
             if connection.execute("select 1 from recordings where id = ?", (str(recording.id),)).fetchone():
                 raise StorageError("store-id-known", kind="recording")
             connection.execute(
                 "insert into recordings values (?, ?, ?, ?)",
-                (str(recording.id), str(observation.id), recording.kind, packed),
+                (str(recording.id), str(observation.id), recording.kind, waveform),
             )
             post(
                 connection,
@@ -89,7 +89,7 @@ def save_observation(
                 kind="recording",
                 lane=lane if lane is Lane.CRITICAL else Lane.WAVEFORMS,
                 subject_id=recording.id,
-                body=packed,
+                body=waveform,
                 now_ms=now_ms,
                 lies_elsewhere=True,
             )
@@ -107,7 +107,7 @@ def insert_observation(
         StorageError: ``store-id-known``, the id is another reading's.
     """
     body = pack(observation)
-    if _same(connection, "observations", observation.id, body):
+    if _same(connection, observation, body):
         return False
     if connection.execute("select 1 from observations where id = ?", (str(observation.id),)).fetchone():
         raise StorageError("store-id-known", kind="observation")
@@ -140,10 +140,11 @@ def insert_observation(
     return True
 
 
-def _same(connection: sqlite3.Connection, table: str, id_: UUID, body: bytes) -> bool:
-    """Whether this very value is kept already."""
-    row = connection.execute(f"select body from {table} where id = ?", (str(id_),)).fetchone()  # noqa: S608 - our table names
-    return row is not None and row[0] == body
+def _same(connection: sqlite3.Connection, value: Patient | Encounter | Observation, body: bytes) -> bool:
+    """Whether this very value is kept already, in these bytes or in those of an earlier version."""
+    kind, table = _TABLES[type(value)]
+    row = connection.execute(f"select body from {table} where id = ?", (str(value.id),)).fetchone()  # noqa: S608 - our table names
+    return row is not None and (row[0] == body or unpack(kind, row[0]) == value)
 
 
 def find(database: Database, type_: type[V], where: str, *parameters: object) -> list[V]:
@@ -153,7 +154,22 @@ def find(database: Database, type_: type[V], where: str, *parameters: object) ->
         unpack(kind, body)
         for (body,) in database.read(f"select body from {table} {where}", parameters)  # noqa: S608
     )
-    return [value for value in values if isinstance(value, type_)]
+    return [_plain(value) if isinstance(value, Recording) else value for value in values if isinstance(value, type_)]
+
+
+def _packed(recording: Recording) -> Recording:
+    # Here and not above: a reading without samples must not wait for numpy.
+    from zhenbao.signal.ecg.compress.recordings import packed
+
+    return packed(recording)
+
+
+def _plain(recording: Recording) -> Recording:
+    if not recording.encoding:
+        return recording
+    from zhenbao.signal.ecg.compress.recordings import plain
+
+    return plain(recording)
 
 
 _TABLES: dict[type[Body], tuple[str, str]] = {

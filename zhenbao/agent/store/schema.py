@@ -232,7 +232,40 @@ def _version_5(db: Database) -> None:
     db.execute("create index outbox_delivered on outbox(kind, closed_ms, sequence) where state = 'delivered'")
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_version_1, _version_2, _version_3, _version_4, _version_5)
+def _version_6(db: Database) -> None:
+    """What proves a delivery; packets that go in parts, on both sides; packets of a later version, kept for it."""
+    db.table("proofs").create(
+        {"id": int, "at_ms": int, "body": bytes}, pk="id", not_null={"at_ms", "body"}, strict=True
+    )
+    db.table("outbox").add_column("proof_id", int)
+    db.table("sealed").create({"envelope_id": str, "packet": bytes}, pk="envelope_id", not_null={"packet"}, strict=True)
+    db.table("transfers").create(
+        {"peer": str, "transfer": bytes, "count": int, "touched_ms": int, "done": bytes},
+        pk=("peer", "transfer"),
+        not_null={"count", "touched_ms"},
+        strict=True,
+    )
+    db.execute(
+        "create table transfer_parts (peer text not null, transfer blob not null, n integer not null,"
+        " body blob not null, primary key (peer, transfer, n),"
+        " foreign key (peer, transfer) references transfers(peer, transfer) on delete cascade) strict"
+    )
+    db.table("future_packets").create(
+        {"sha256": bytes, "peer": str, "at_ms": int, "packet": bytes},
+        pk="sha256",
+        not_null={"peer", "at_ms", "packet"},
+        strict=True,
+    )
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    _version_1,
+    _version_2,
+    _version_3,
+    _version_4,
+    _version_5,
+    _version_6,
+)
 LATEST = len(MIGRATIONS)
 
 

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from threading import Lock
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import DataError
 
 from zhenbao.hub.roster import Roster, load_roster
-from zhenbao.hub.store import audit, outbox, terms
+from zhenbao.hub.store import audit, outbox, terms, transfers
 from zhenbao.hub.store.database import Database
-from zhenbao.hub.store.ingest import take
+from zhenbao.hub.store.ingest import Cases, place_all, take
 from zhenbao.hub.store.tables import inbox, meta, quarantine
 from zhenbao.model.errors import Rejected
 from zhenbao.model.report import Receipt
 from zhenbao.model.time import Clock
-from zhenbao.sync.envelope import Envelope
+from zhenbao.sync.envelope import Envelope, Waiting
+from zhenbao.sync.mailbox import Transfer
+from zhenbao.sync.parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,47 +113,110 @@ class HubStore:
         with self.database.write() as connection:
             yield connection
 
-    def due(self, now_ms: int, limit: int) -> list[Envelope]:
+    def due(self, now_ms: int, limit: int) -> list[Waiting]:
         with self.reading() as connection:
-            return outbox.due(connection, self.sender, now_ms, limit)
+            return outbox.due(connection, now_ms, limit)
 
-    def tried(self, envelope_id: UUID, not_before_ms: int) -> None:
+    def load(self, envelope_id: UUID) -> Envelope | None:
+        with self.reading() as connection:
+            found = outbox.load(connection, self.sender, envelope_id)
+        if found is None or found[1]:
+            return None if found is None else found[0]
         with self.writing() as connection:
-            outbox.tried(connection, envelope_id, not_before_ms)
+            # The disk changed it: sending it would be worse than not sending it.
+            outbox.set_aside(connection, envelope_id, "body-damaged", self.clock.now_ms())
+        return None
+
+    def tried(self, envelope_ids: Sequence[UUID], not_before_ms: int) -> None:
+        with self.writing() as connection:
+            outbox.tried(connection, envelope_ids, not_before_ms)
 
     def tries(self, envelope_id: UUID) -> int:
         with self.reading() as connection:
             return outbox.tries(connection, envelope_id)
 
-    def receipted(self, receipt: Receipt) -> bool:
+    def receipted(self, receipts: Sequence[Receipt], proof: bytes = b"") -> list[bool]:
         with self.writing() as connection:
-            return outbox.receipted(connection, receipt, self.clock.now_ms())
+            return outbox.receipted(connection, receipts, proof, self.clock.now_ms())
 
-    def accept(self, envelope: Envelope, now_ms: int) -> Receipt:
-        """Commit an envelope, its receipt and its consequences (the case it belongs to) in one transaction.
+    def accept(self, envelopes: Sequence[Envelope], now_ms: int) -> list[Receipt]:
+        """Commit envelopes, their receipts and their consequences (the cases they belong to) in one transaction.
 
         Raises:
             StorageError: ``hub-write``: nothing was kept and nothing may be receipted; the kit sends it again.
         """
         with self.writing() as connection:
-            receipt = self._known(connection, envelope)
-            if receipt is None:
-                try:
-                    with connection.begin_nested():
-                        if envelope.recipient != self.name:
-                            raise Rejected("other-recipient")
-                        take(connection, envelope, self.roster, now_ms)
-                        receipt = self._take_in(connection, envelope, now_ms)
-                        if envelope.kind == "encounter" and terms.backup_every_h(connection) is not None:
-                            terms.tell(connection, self.sender, self._epoch, (envelope.sender,), now_ms)
-                except Rejected as refusal:
-                    receipt = self._set_aside(connection, envelope, refusal, now_ms)
-                except (DataError, OverflowError):
-                    # A number or a text that no column holds: this envelope alone is set aside, nothing is held up.
-                    too_large = Rejected("envelope-body", reason="a value is beyond what can be stored")
-                    receipt = self._set_aside(connection, envelope, too_large, now_ms)
-        self._count(receipt)
-        return receipt
+            seen = _Seen(connection, [envelope.id for envelope in envelopes])
+            receipts = [self._accept(connection, seen, envelope, now_ms) for envelope in envelopes]
+            seen.keep(connection)
+            place_all(connection, seen.cases, self.roster, now_ms)
+            if seen.visited and terms.backup_every_h(connection) is not None:
+                terms.tell(connection, self.sender, self._epoch, sorted(seen.visited), now_ms)
+        for receipt in receipts:
+            self._count(receipt)
+        return receipts
+
+    def _accept(self, connection: Connection, seen: _Seen, envelope: Envelope, now_ms: int) -> Receipt:
+        known = self._known(seen, envelope)
+        if known is not None:
+            return known
+        try:
+            with connection.begin_nested():
+                if envelope.recipient != self.name:
+                    raise Rejected("other-recipient")
+                if envelope.id in seen.taken:
+                    raise Rejected("other-body")
+                cases = take(connection, envelope, now_ms)
+        except Rejected as refusal:
+            return self._set_aside(connection, seen, envelope, refusal, now_ms)
+        except (DataError, OverflowError):
+            # A number or a text that no column holds: this envelope alone is set aside, nothing is held up.
+            too_large = Rejected("envelope-body", reason="a value is beyond what can be stored")
+            return self._set_aside(connection, seen, envelope, too_large, now_ms)
+        seen.take(envelope, self._epoch, now_ms)
+        if envelope.kind == "encounter":
+            seen.visited.add(envelope.sender)
+        for encounter_id, completed in cases.items():
+            seen.cases[encounter_id] = completed or seen.cases.get(encounter_id, False)
+        return Receipt(envelope.id, envelope.body_sha256, self._epoch, now_ms)
+
+    # Parts
+
+    def sealed_bytes(self, envelope_id: UUID) -> int | None:
+        with self.reading() as connection:
+            return transfers.sealed_bytes(connection, envelope_id)
+
+    def keep_sealed(self, envelope_id: UUID, packet: bytes) -> None:
+        with self.writing() as connection:
+            transfers.keep_sealed(connection, envelope_id, packet)
+
+    def sealed_slice(self, envelope_id: UUID, start: int, size: int) -> bytes:
+        with self.reading() as connection:
+            return transfers.sealed_slice(connection, envelope_id, start, size)
+
+    def drop_sealed(self, envelope_id: UUID) -> None:
+        with self.writing() as connection:
+            transfers.drop_sealed(connection, envelope_id)
+
+    def keep_parts(self, peer: str, parts: Sequence[Part], now_ms: int) -> None:
+        with self.writing() as connection:
+            transfers.keep_parts(connection, peer, parts, now_ms)
+
+    def transfer(self, peer: str, transfer: bytes) -> Transfer | None:
+        with self.reading() as connection:
+            return transfers.transfer(connection, peer, transfer)
+
+    def whole(self, peer: str, transfer: bytes) -> bytes:
+        with self.reading() as connection:
+            return transfers.whole(connection, peer, transfer)
+
+    def end_transfer(self, peer: str, transfer: bytes, done: Sequence[Receipt], now_ms: int) -> None:
+        with self.writing() as connection:
+            transfers.end_transfer(connection, peer, transfer, done, now_ms)
+
+    def keep_future(self, peer: str, packet: bytes, now_ms: int) -> bool:
+        with self.writing() as connection:
+            return transfers.keep_future(connection, peer, packet, sha256(packet).digest(), now_ms)
 
     def quarantined(self, limit: int = 200) -> list[Quarantined]:
         """What was set aside, newest first."""
@@ -180,50 +247,23 @@ class HubStore:
     def close(self) -> None:
         self.database.close()
 
-    def _known(self, connection: Connection, envelope: Envelope) -> Receipt | None:
+    def _known(self, seen: _Seen, envelope: Envelope) -> Receipt | None:
         """The answer that was given before to this id with this body."""
-        taken = connection.execute(select(inbox).where(inbox.c.envelope_id == envelope.id)).one_or_none()
-        if taken is not None and taken.body_sha256 == envelope.body_sha256:
-            return Receipt(envelope.id, envelope.body_sha256, taken.epoch, taken.received_ms, duplicate=True)
-        refused = connection.execute(
-            select(quarantine).where(
-                quarantine.c.direction == "in",
-                quarantine.c.envelope_id == envelope.id,
-                quarantine.c.body_sha256 == envelope.body_sha256,
-            )
-        ).one_or_none()
+        sha256_ = envelope.body_sha256
+        taken = seen.taken.get(envelope.id)
+        if taken is not None and taken["body_sha256"] == sha256_:
+            return Receipt(envelope.id, sha256_, taken["epoch"], taken["received_ms"], duplicate=True)
+        refused = seen.refused.get((envelope.id, sha256_))
         if refused is not None:
-            return Receipt(
-                envelope.id,
-                envelope.body_sha256,
-                self._epoch,
-                refused.at_ms,
-                duplicate=True,
-                refused=_code(refused.reason),
-            )
+            reason, at_ms = refused
+            return Receipt(envelope.id, sha256_, self._epoch, at_ms, duplicate=True, refused=_code(reason))
         return None
 
-    def _take_in(self, connection: Connection, envelope: Envelope, now_ms: int) -> Receipt:
-        if connection.execute(select(inbox.c.kind).where(inbox.c.envelope_id == envelope.id)).first() is not None:
-            raise Rejected("other-body")
-        connection.execute(
-            insert(inbox).values(
-                envelope_id=envelope.id,
-                sender=envelope.sender,
-                boot=envelope.boot,
-                sequence=envelope.sequence,
-                kind=envelope.kind,
-                subject_id=envelope.subject_id,
-                created_ms=envelope.created_ms,
-                body_sha256=envelope.body_sha256,
-                received_ms=now_ms,
-                epoch=self._epoch,
-            )
-        )
-        return Receipt(envelope.id, envelope.body_sha256, self._epoch, now_ms)
-
-    def _set_aside(self, connection: Connection, envelope: Envelope, refusal: Rejected, now_ms: int) -> Receipt:
+    def _set_aside(
+        self, connection: Connection, seen: _Seen, envelope: Envelope, refusal: Rejected, now_ms: int
+    ) -> Receipt:
         reason = str(refusal)[:500]
+        seen.refused[envelope.id, envelope.body_sha256] = (reason, now_ms)
         connection.execute(
             insert(quarantine).values(
                 direction="in",
@@ -243,6 +283,46 @@ class HubStore:
         name = "refused" if receipt.refused else "duplicates" if receipt.duplicate else "accepted"
         with self._counts_lock:
             self._counts[name] += 1
+
+
+class _Seen:
+    """What is known of the ids of one batch: asked once for all, and written once at the end."""
+
+    def __init__(self, connection: Connection, ids: Sequence[UUID]) -> None:
+        self.taken: dict[UUID, dict[str, Any]] = {
+            row.envelope_id: dict(row._mapping)
+            for row in connection.execute(select(inbox).where(inbox.c.envelope_id.in_(ids)))
+        }
+        aside = select(
+            quarantine.c.envelope_id, quarantine.c.body_sha256, quarantine.c.reason, quarantine.c.at_ms
+        ).where(quarantine.c.direction == "in", quarantine.c.envelope_id.in_(ids))
+        self.refused: dict[tuple[UUID, bytes], tuple[str, int]] = {
+            (row.envelope_id, row.body_sha256): (row.reason, row.at_ms) for row in connection.execute(aside)
+        }
+        self.cases: Cases = {}
+        self.visited: set[str] = set()
+        """Kits of which an encounter was taken."""
+        self._new: list[dict[str, Any]] = []
+
+    def take(self, envelope: Envelope, epoch: str, now_ms: int) -> None:
+        row = {
+            "envelope_id": envelope.id,
+            "sender": envelope.sender,
+            "boot": envelope.boot,
+            "sequence": envelope.sequence,
+            "kind": envelope.kind,
+            "subject_id": envelope.subject_id,
+            "created_ms": envelope.created_ms,
+            "body_sha256": envelope.body_sha256,
+            "received_ms": now_ms,
+            "epoch": epoch,
+        }
+        self.taken[envelope.id] = row
+        self._new.append(row)
+
+    def keep(self, connection: Connection) -> None:
+        if self._new:
+            connection.execute(insert(inbox), self._new)
 
 
 def _code(reason: str) -> str:

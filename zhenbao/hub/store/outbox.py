@@ -1,14 +1,14 @@
 """What waits for a kit. Posting is a part of the transaction that saves the subject."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from zhenbao.hub.store.tables import meta, outbox, quarantine
-from zhenbao.model.ids import uuid7
+from zhenbao.hub.store.tables import meta, outbox, proofs, quarantine, sealed_packets
 from zhenbao.model.report import Receipt
-from zhenbao.sync.envelope import Body, Envelope, Lane, kind_of, pack
+from zhenbao.sync.envelope import Body, Envelope, Lane, Waiting, envelope_id, kind_of, pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def post(connection: Connection, sender: Sender, value: Body, subject_id: UUID, 
     sequence = int(last) + 1
     connection.execute(update(meta).where(meta.c.key == "sequence").values(value=str(sequence)))
     envelope = Envelope(
-        uuid7(now_ms),
+        envelope_id(sender.name, sender.boot, sequence),
         sender.name,
         recipient,
         sender.boot,
@@ -55,18 +55,21 @@ def post(connection: Connection, sender: Sender, value: Body, subject_id: UUID, 
     return envelope.id
 
 
-def due(connection: Connection, sender: Sender, now_ms: int, limit: int) -> list[Envelope]:
+def due(connection: Connection, now_ms: int, limit: int) -> list[Waiting]:
     """What may be sent now: by lane, then in order of posting."""
+    c = outbox.c
     waiting = (
-        select(outbox)
-        .where(outbox.c.receipted_ms.is_(None), outbox.c.not_before_ms <= now_ms)
-        .order_by(outbox.c.lane, outbox.c.sequence)
+        select(
+            c.envelope_id, c.recipient, c.boot, c.sequence, c.kind, c.lane, c.subject_id, c.created_ms,
+            func.length(c.body).label("size"), c.body_sha256,
+        )
+        .where(c.receipted_ms.is_(None), c.not_before_ms <= now_ms)
+        .order_by(c.lane, c.sequence)
         .limit(limit)
-    )
+    )  # fmt: skip
     return [
-        Envelope(
+        Waiting(
             row.envelope_id,
-            sender.name,
             row.recipient,
             row.boot,
             row.sequence,
@@ -74,17 +77,40 @@ def due(connection: Connection, sender: Sender, now_ms: int, limit: int) -> list
             Lane(row.lane),
             row.subject_id,
             row.created_ms,
-            row.body,
+            row.size,
+            row.body_sha256,
         )
         for row in connection.execute(waiting)
     ]
 
 
-def tried(connection: Connection, envelope_id: UUID, not_before_ms: int) -> None:
-    """It was handed to the link."""
+def load(connection: Connection, sender: Sender, envelope_id: UUID) -> tuple[Envelope, bool] | None:
+    """An item that waits, and whether its body is as it was posted."""
+    row = connection.execute(
+        select(outbox).where(outbox.c.envelope_id == envelope_id, outbox.c.receipted_ms.is_(None))
+    ).one_or_none()
+    if row is None:
+        return None
+    envelope = Envelope(
+        row.envelope_id,
+        sender.name,
+        row.recipient,
+        row.boot,
+        row.sequence,
+        row.kind,
+        Lane(row.lane),
+        row.subject_id,
+        row.created_ms,
+        row.body,
+    )
+    return envelope, envelope.body_sha256 == row.body_sha256
+
+
+def tried(connection: Connection, envelope_ids: Sequence[UUID], not_before_ms: int) -> None:
+    """They were handed to the link."""
     connection.execute(
         update(outbox)
-        .where(outbox.c.envelope_id == envelope_id, outbox.c.receipted_ms.is_(None))
+        .where(outbox.c.envelope_id.in_(list(envelope_ids)), outbox.c.receipted_ms.is_(None))
         .values(tries=outbox.c.tries + 1, not_before_ms=not_before_ms)
     )
 
@@ -95,7 +121,19 @@ def tries(connection: Connection, envelope_id: UUID) -> int:
     return int(found or 0)
 
 
-def receipted(connection: Connection, receipt: Receipt, now_ms: int) -> bool:
+def receipted(connection: Connection, receipts: Sequence[Receipt], proof: bytes, now_ms: int) -> list[bool]:
+    """See ``MailboxStore.receipted``."""
+    proof_id = None
+    if proof and receipts:
+        key = connection.execute(insert(proofs).values(at_ms=now_ms, body=proof)).inserted_primary_key
+        proof_id = int(key[0]) if key is not None else None
+    ended = [_settle(connection, receipt, proof_id, now_ms) for receipt in receipts]
+    if proof_id is not None and not any(ended):
+        connection.execute(delete(proofs).where(proofs.c.id == proof_id))
+    return ended
+
+
+def _settle(connection: Connection, receipt: Receipt, proof_id: int | None, now_ms: int) -> bool:
     """A kit answered: the item leaves the queue, and a refused one goes to quarantine as well."""
     row = connection.execute(
         select(outbox)
@@ -107,8 +145,9 @@ def receipted(connection: Connection, receipt: Receipt, now_ms: int) -> bool:
     connection.execute(
         update(outbox)
         .where(outbox.c.envelope_id == receipt.envelope_id)
-        .values(receipted_ms=now_ms, refused=receipt.refused or None)
+        .values(receipted_ms=now_ms, refused=receipt.refused or None, proof_id=proof_id)
     )
+    connection.execute(delete(sealed_packets).where(sealed_packets.c.envelope_id == receipt.envelope_id))
     if receipt.refused:
         connection.execute(
             insert(quarantine).values(
@@ -124,3 +163,12 @@ def receipted(connection: Connection, receipt: Receipt, now_ms: int) -> bool:
             )
         )
     return True
+
+
+def set_aside(connection: Connection, envelope_id: UUID, reason: str, now_ms: int) -> None:
+    """Put an item that must not be sent into quarantine."""
+    row = connection.execute(
+        select(outbox.c.body_sha256).where(outbox.c.envelope_id == envelope_id, outbox.c.receipted_ms.is_(None))
+    ).one_or_none()
+    if row is not None:
+        _settle(connection, Receipt(envelope_id, row.body_sha256, "", now_ms, refused=reason), None, now_ms)

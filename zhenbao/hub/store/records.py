@@ -4,6 +4,8 @@ An observation or a recording is written once; the same id with another content 
 encounter may be sent again by its kit with more known of it: the newest by the kit's own sequence stays.
 """
 
+from collections.abc import Iterable
+from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -14,7 +16,8 @@ from zhenbao.model.errors import Rejected
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
 from zhenbao.model.recording import Recording
-from zhenbao.model.report import ReportRead
+from zhenbao.model.report import ReportRead, SignedRecording
+from zhenbao.signal.ecg.compress.recordings import plain
 from zhenbao.sync.envelope import Envelope, unpack
 
 
@@ -95,6 +98,12 @@ def save_report_read(connection: Connection, read: ReportRead, now_ms: int) -> N
         )
 
 
+def known(connection: Connection, *ids: UUID) -> bool:
+    """Whether anything is kept under one of these ids."""
+    tables = (patients, encounters, observations, recordings)
+    return any(connection.execute(select(t.c.id).where(t.c.id.in_(ids))).first() is not None for t in tables)
+
+
 def patient(connection: Connection, patient_id: UUID) -> Patient | None:
     """The patient, if it arrived."""
     body = connection.execute(select(patients.c.body).where(patients.c.id == patient_id)).scalar()
@@ -128,7 +137,17 @@ def recordings_of(connection: Connection, observation_id: UUID) -> list[Recordin
         .where(recordings.c.observation_id == observation_id)
         .order_by(recordings.c.started_ms, recordings.c.id)
     )
-    return [value for row in found if isinstance(value := unpack("recording", row.body), Recording)]
+    return [plain(value) for row in found if isinstance(value := unpack("recording", row.body), Recording)]
+
+
+def signed_recordings(connection: Connection, observation_ids: Iterable[UUID]) -> tuple[SignedRecording, ...]:
+    """The waveforms of readings that arrived so far, each with the digest of what arrived."""
+    found = connection.execute(
+        select(recordings.c.id, recordings.c.body)
+        .where(recordings.c.observation_id.in_(list(observation_ids)))
+        .order_by(recordings.c.id)
+    )
+    return tuple(SignedRecording(row.id, sha256(row.body).hexdigest()) for row in found)
 
 
 def _save_once(
@@ -138,7 +157,7 @@ def _save_once(
     if known is None:
         connection.execute(insert(table).values(id=id_, received_ms=now_ms, body=envelope.body, **columns))
         return True
-    if known != envelope.body:
+    if known != envelope.body and unpack(envelope.kind, known) != unpack(envelope.kind, envelope.body):
         raise Rejected("other-body")
     return False
 

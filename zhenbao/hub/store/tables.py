@@ -71,8 +71,72 @@ outbox = Table(
     Column("not_before_ms", BigInteger, nullable=False, default=0),
     Column("receipted_ms", BigInteger),
     Column("refused", Text),
+    Column("proof_id", BigInteger),
     Index(None, "receipted_ms", "lane", "sequence"),
     Index(None, "subject_id"),
+)
+
+proofs = Table(
+    "proofs",
+    metadata,
+    Column("id", _Counter, primary_key=True, autoincrement=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # receipts as a kit signed them
+)
+
+kits = Table(
+    "kits",
+    metadata,
+    Column("kit_id", String(80), primary_key=True),
+    Column("card", LargeBinary, nullable=False),
+    Column(
+        "pinned_ms", BigInteger, nullable=False
+    ),  # when this card came: the overlap of its older keys counts from here
+    Column("added_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+    Column("knows", LargeBinary, nullable=False, default=b""),  # the newest key of the hub that the kit has confirmed
+)
+
+kit_keys = Table(
+    "kit_keys",
+    metadata,
+    Column("key_id", LargeBinary(8), primary_key=True),
+    Column("kit_id", String(80), nullable=False, index=True),
+)
+
+sealed_packets = Table(
+    "sealed_packets",
+    metadata,
+    Column("envelope_id", Uuid, primary_key=True),
+    Column("packet", LargeBinary, nullable=False),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("peer", String(80), primary_key=True),
+    Column("transfer", LargeBinary(8), primary_key=True),
+    Column("n_parts", Integer, nullable=False),
+    Column("touched_ms", BigInteger, nullable=False),
+    Column("done", LargeBinary),  # the receipts that were the answer
+)
+
+transfer_parts = Table(
+    "transfer_parts",
+    metadata,
+    Column("peer", String(80), primary_key=True),
+    Column("transfer", LargeBinary(8), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+future_packets = Table(
+    "future_packets",
+    metadata,
+    Column("sha256", LargeBinary(32), primary_key=True),
+    Column("peer", String(80), nullable=False, index=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("packet", LargeBinary, nullable=False),
 )
 
 quarantine = Table(
