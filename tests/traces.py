@@ -18,8 +18,8 @@ class Secrets:
     """Resident numbers, telephones, ids: digits."""
     samples: tuple[bytes, ...] = ()
     """Pieces of recordings as they are kept."""
-    values: tuple[dict[str, float], ...] = ()
-    """Readings by the key under which they are kept."""
+    values: tuple[dict[str, tuple[float, str]], ...] = ()
+    """Readings with their units, by the key under which they are kept."""
 
 
 def forms(secrets: Secrets) -> dict[str, bytes]:
@@ -40,9 +40,11 @@ def forms(secrets: Secrets) -> dict[str, bytes]:
     for n, piece in enumerate(secrets.samples):
         wanted[f"samples {n}"] = piece
     for reading in secrets.values:
-        for key, value in reading.items():
+        for key, (value, unit) in reading.items():
             wanted[f"{key} key"] = key.encode()
-            wanted[f"{value} CBOR"] = cbor2.dumps("value") + cbor2.dumps(value)
+            wanted[f"{value} CBOR by name"] = cbor2.dumps("value") + cbor2.dumps(value)
+            number = int(value) if value.is_integer() else value
+            wanted[f"{value} CBOR"] = b"".join(map(cbor2.dumps, (1, number, 2, unit)))
             for order in ("<", ">"):
                 wanted[f"{value} double {order}"] = struct.pack(f"{order}d", value)
     return {name: form for name, form in wanted.items() if len(form) >= 4}

@@ -61,7 +61,7 @@ def store(tmp_path: Path, clock: HandClock) -> Iterator[KitStore]:
 
 def settle(store: KitStore, clock: HandClock) -> None:
     for item in store.due(1 << 60, 100):
-        assert store.receipted(Receipt(item.id, item.body_sha256, "hub-1", clock.now_ms()))
+        assert store.receipted([Receipt(item.id, item.body_sha256, "hub-1", clock.now_ms())]) == [True]
 
 
 @pytest.fixture

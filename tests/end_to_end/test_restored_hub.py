@@ -118,12 +118,16 @@ class County:
                     rng.shuffle(out)
                 for item in out:
                     moved = True
-                    assert kit.receipted(self.hub.accept(item, self.clock.now_ms()))
+                    whole = kit.load(item.id)
+                    assert whole is not None
+                    assert kit.receipted(self.hub.accept([whole], self.clock.now_ms())) == [True]
                 for item in [i for i in self.hub.due(FAR, 1000) if i.recipient == name]:
                     moved = True
-                    receipt = kit.accept(item, self.clock.now_ms())
-                    assert not receipt.refused
-                    assert self.hub.receipted(receipt)
+                    whole = self.hub.load(item.id)
+                    assert whole is not None
+                    receipts = kit.accept([whole], self.clock.now_ms())
+                    assert not receipts[0].refused
+                    assert self.hub.receipted(receipts) == [True]
             if not moved:
                 return
         pytest.fail("the road never became quiet")
@@ -238,7 +242,9 @@ def test_only_what_the_backup_lacks_is_offered_again(county: County) -> None:
     county.meet()
     county.restore(made.place)
     for item in county.hub.due(FAR, 10):
-        county.kit("kit-1").accept(item, county.clock.now_ms())
+        whole = county.hub.load(item.id)
+        assert whole is not None
+        county.kit("kit-1").accept([whole], county.clock.now_ms())
     assert len(county.kit("kit-1").due(FAR, 1000)) == 6, "one visit's values, not a month's waveforms over a radio"
 
 
@@ -311,7 +317,7 @@ def test_a_forged_copy_of_a_report_never_replaces_the_signed_one(county: County,
     def give_back(report: Report) -> str:
         body = pack(ReturnedReport(report, 1, None))
         item = Envelope(uuid4(), "kit-1", "hub", "b", 999, "returned-report", Lane.REPORTS, report.id, 1, body)
-        return county.hub.accept(item, county.clock.now_ms()).refused
+        return county.hub.accept([item], county.clock.now_ms())[0].refused
 
     assert give_back(signed) == ""
     assert give_back(replace(signed, conclusion="一切正常")) == ""

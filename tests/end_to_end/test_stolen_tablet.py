@@ -84,7 +84,7 @@ def test_a_busy_visit_and_a_crash_leave_nothing_that_can_be_read(tmp_path: Path)
         ("演示患者甲", "演示患者乙", REASON, "bp_systolic"),
         (RESIDENT, PHONE, "19560229"),
         (samples[2000:2064],),
-        ({"bp_systolic": 187.0, "bp_diastolic": 104.0},),
+        ({"bp_systolic": (187.0, "mm[Hg]"), "bp_diastolic": (104.0, "mm[Hg]")},),
     )
     control = found_in(copy, secrets)
     assert {"演示患者甲 utf-8", f"{RESIDENT} utf-8", f"{PHONE} utf-8", "187.0 CBOR", "samples 0"} <= set(control)

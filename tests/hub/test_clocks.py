@@ -142,7 +142,7 @@ def test_a_task_ends_with_its_clock_and_not_with_a_delivery(
     sweep(store)
     assert kinds() == {"deliver", "read"}
     for item in store.due(clock.now_ms(), 10):
-        store.receipted(Receipt(item.id, item.body_sha256, "kit-epoch", clock.now_ms()))
+        store.receipted([Receipt(item.id, item.body_sha256, "kit-epoch", clock.now_ms())])
     assert kinds() == {"read"}, "delivered is not read"
     kit.send(ReportRead(report.id, clock.now_ms()))
     assert kinds() == set()

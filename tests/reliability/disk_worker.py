@@ -110,12 +110,12 @@ def _day(store: KitStore, now_ms: int, step: Callable[..., bool]) -> None:
     step("due", lambda: items.extend(store.due(1 << 60, 4)))
     for item in items:
         receipt = Receipt(item.id, item.body_sha256, "hub-1", now_ms)
-        step("receipt", lambda r=receipt: store.receipted(r))  # type: ignore[misc]
+        step("receipt", lambda r=receipt: store.receipted([r]))  # type: ignore[misc]
     report = Report(
         uuid4(), encounter.id, patient.id, (plain.id,), "演示医师", "心内科", "结论", "建议", "RED", now_ms, "0"
     )
     come = Envelope(uuid4(), "hub", KIT, "b", 1, "report", Lane.REPORTS, report.id, now_ms, pack(report))
-    step("report", lambda: store.accept(come, now_ms), report.id)
+    step("report", lambda: store.accept([come], now_ms), report.id)
     step("read", lambda: store.read_report(report.id, now_ms))
     step("tidy", store.tidy)
 

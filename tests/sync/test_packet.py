@@ -33,7 +33,7 @@ from zhenbao.sync.packet import _EXTERNAL, _INFO, HEADER, Header, Kind, _listed,
 
 KIT, HUB, OTHER = (make_keys(name, 1, emergency=name != "hub") for name in ("kit-1", "hub", "kit-2"))
 HEAD = Header("kit-1", "hub", HUB.newest.public.seal_id, b"boot-abc", 7, Kind.MAIL)
-PLAIN = dumps([["a message", 1], ["another", 2]])
+PLAIN = dumps([["a message", n] for n in range(20)])  # long enough to be worth squeezing
 
 
 def sealed(plain: bytes = PLAIN, head: Header = HEAD, by: OwnKeys = KIT, to: OwnKeys = HUB) -> bytes:

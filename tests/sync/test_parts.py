@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from store_key import KEY
 
 from zhenbao.agent.store import KitStore
 from zhenbao.model.errors import Rejected
@@ -47,7 +48,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Any, plain_mail
         yield plain_mailbox("hub", "kit-1")
         return
     made = (
-        KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, ballast_bytes=1 << 20)
+        KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, ballast_bytes=1 << 20, key=KEY)
         if request.param == "kit"
         else hub_store(tmp_path, clock)
     )
@@ -120,7 +121,7 @@ def test_what_is_half_there_is_bounded(store: Any) -> None:
 
 def test_what_nobody_goes_on_with_is_forgotten(tmp_path: Path, clock: Any) -> None:
     made = hub_store(tmp_path, clock)
-    with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as kit:
+    with KitStore.open(tmp_path / "kit", kit_id="kit-1", clock=clock, ballast_bytes=1 << 20, key=KEY) as kit:
         for each in (made, kit):
             each.keep_parts("hub", [Part(b"half one", 0, 2, bytes(PART_BYTES))], NOW)
             each.keep_parts("hub", [Part(b"done one", 0, 1, b"x")], NOW)
@@ -166,7 +167,9 @@ class Ends:
         if name == "hub":
             self.stores[name] = hub_store(self.place, self.clock)
         else:
-            self.stores[name] = KitStore.open(self.place / "kit", kit_id=name, clock=self.clock, ballast_bytes=1 << 20)
+            self.stores[name] = KitStore.open(
+                self.place / "kit", kit_id=name, clock=self.clock, ballast_bytes=1 << 20, key=KEY
+            )
         end = self.road.end(name)
         self.engines[name] = Engine(
             self.stores[name], end, self.clock, self.road.keyring_of(name), rng=random.Random(1)

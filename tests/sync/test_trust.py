@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from store_key import KEY
 
 from zhenbao.agent.keys import KitKeyring, pin_hub, renew_keys, set_up_keys
 from zhenbao.agent.store import KitStore
@@ -41,7 +42,7 @@ class County:
         self.hub_keys = self.register.HubKeyring(self.hub, place / "hub")
         self.card = set_up_keys(self.home, "kit-1", clock.now_ms())
         pin_hub(self.home, self.hub_keys.card.text)
-        self.kit = KitStore.open(self.home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20)
+        self.kit = KitStore.open(self.home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20, key=KEY)
         self.kit_keys = KitKeyring(self.home, "kit-1")
         self.events: list[Any] = []
         self.kit_end, self.hub_end = road.end("kit-1"), road.end("hub")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import cbor2
 import msgspec
 import pytest
+from store_key import KEY, raw
 
 from zhenbao.agent.store import KitStore, schema
 from zhenbao.sync.engine import Engine
@@ -24,25 +24,24 @@ def test_items_queued_by_the_version_before_go_out(
     with monkeypatch.context() as before:
         before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:4])
         before.setattr(schema, "LATEST", 4)
-        with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as old:
+        with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20, key=KEY) as old:
             ward.admit(old)
             old.save_observation(reading, [recording])
     # Ids and bodies as that version made them: a random id, a map with names.
     values = {str(v.id): v for v in (ward.patient, ward.encounter, reading, recording)}
     bodies = {id_: cbor2.dumps(msgspec.to_builtins(v, builtin_types=(bytes,))) for id_, v in values.items()}
-    with sqlite3.connect(home / "kit.sqlite3") as raw:
+    with raw(home) as file:
         for n, (id_, body) in enumerate(bodies.items()):
             digest = hashlib.sha256(body).digest()
             own = f"0198c0de-0000-7000-8000-{n:012x}"
-            raw.execute("update outbox set id = ?, sha256 = ? where subject_id = ?", (own, digest, id_))
-            raw.execute("update outbox set body = ? where subject_id = ? and body is not null", (body, id_))
+            file.execute("update outbox set id = ?, sha256 = ? where subject_id = ?", (own, digest, id_))
+            file.execute("update outbox set body = ? where subject_id = ? and body is not null", (body, id_))
             for table in ("patients", "encounters", "observations", "recordings"):
-                raw.execute(f"update {table} set body = ? where id = ?", (body, id_))  # noqa: S608
-        assert raw.execute("pragma user_version").fetchone() == (4,)
-    raw.close()
+                file.execute(f"update {table} set body = ? where id = ?", (body, id_))  # noqa: S608
+        assert file.execute("pragma user_version").fetchone() == (4,)
     road = faulty_road()
     ends = road.end("kit-1"), road.end("hub")
-    with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20) as kit:
+    with KitStore.open(home, kit_id="kit-1", clock=clock, ballast_bytes=1 << 20, key=KEY) as kit:
         assert kit.observation(reading.id) == reading
         assert kit.recording(recording.id) == recording
         kit.save_patient(ward.patient)

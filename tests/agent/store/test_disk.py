@@ -256,7 +256,7 @@ def test_a_full_disk_is_emptied_of_what_the_hub_has_and_ordinary_work_goes_on(
         def answer() -> None:
             for item in store.due(1 << 60, 1000):
                 if item.subject_id not in (trace.id, grave.id):
-                    assert store.receipted(Receipt(item.id, item.body_sha256, "hub-1", clock.now_ms()))
+                    assert store.receipted([Receipt(item.id, item.body_sha256, "hub-1", clock.now_ms())]) == [True]
 
         answer()
         new_ward(None, "演示患者丙").admit(store)

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[3]
 OTHER_KEY = bytes(range(32))
 NAME, NUMBER, PHONE = "演示患者甲", "999999196001010020", "13900000000"
 SAMPLES = bytes(range(256)) * 40
-SECRETS = Secrets((NAME, "胸闷三天"), (NUMBER, PHONE), (SAMPLES[100:164],), ({"bp_systolic": 187.0},))
+SECRETS = Secrets((NAME, "胸闷三天"), (NUMBER, PHONE), (SAMPLES[100:164],), ({"bp_systolic": (187.0, "mm[Hg]")},))
 
 
 def busy(store: KitStore, ward: Any) -> None:

@@ -31,7 +31,7 @@ def answer(store: KitStore, hub_ms: int, *, epoch: str = "hub-1", leave: tuple[s
     items = [item for item in store.due(FAR, 1000) if item.kind not in leave]
     while items:
         for item in items:
-            assert store.receipted(Receipt(item.id, item.body_sha256, epoch, hub_ms))
+            assert store.receipted([Receipt(item.id, item.body_sha256, epoch, hub_ms)]) == [True]
         items = [item for item in store.due(FAR, 1000) if item.kind not in leave]
     return hub_ms
 
@@ -40,7 +40,7 @@ def come(store: KitStore, value: Any, now_ms: int) -> Receipt:
     """The hub sends something."""
     subject = getattr(value, "id", None) or uuid4()
     item = Envelope(uuid4(), "hub", "kit-1", "b", 1, kind_of(value), Lane.REPORTS, subject, now_ms, pack(value))
-    return store.accept(item, now_ms)
+    return store.accept([item], now_ms)[0]
 
 
 def report(ward: Any, reading: Observation, signed_ms: int) -> Report:
@@ -128,7 +128,7 @@ def _unreceipted(visit: Visit, new_ward: Any) -> None:
 def _refused(visit: Visit, new_ward: Any) -> None:
     for item in visit.store.due(FAR, 100):
         refused = "envelope-body" if item.kind == "recording" else ""
-        visit.store.receipted(Receipt(item.id, item.body_sha256, "hub-1", visit.clock.now_ms(), refused=refused))
+        visit.store.receipted([Receipt(item.id, item.body_sha256, "hub-1", visit.clock.now_ms(), refused=refused)])
     visit.reported()
     visit.over(new_ward)
 
@@ -136,7 +136,7 @@ def _refused(visit: Visit, new_ward: Any) -> None:
 def _reading_refused(visit: Visit, new_ward: Any) -> None:
     for item in visit.store.due(FAR, 100):
         refused = "envelope-body" if item.kind == "observation" else ""
-        visit.store.receipted(Receipt(item.id, item.body_sha256, "hub-1", visit.clock.now_ms(), refused=refused))
+        visit.store.receipted([Receipt(item.id, item.body_sha256, "hub-1", visit.clock.now_ms(), refused=refused)])
     visit.reported()
     visit.over(new_ward)
 
@@ -170,7 +170,7 @@ def test_what_must_stay_stays_however_old_it_is(
     other = new_ward(None, "演示患者丙").patient
     store.save_patient(other)
     (item,) = [i for i in store.due(FAR, 100) if i.subject_id == other.id]
-    store.receipted(Receipt(item.id, item.body_sha256, "hub-1", clock.now_ms()))
+    store.receipted([Receipt(item.id, item.body_sha256, "hub-1", clock.now_ms())])
     monkeypatch.setattr(Ballast, "free_bytes", 0)
     assert store.room().level is Level.RED
     assert store.tidy().waveforms == 0

@@ -111,7 +111,8 @@ class SeveralRoads:
 
     @property
     def connected(self) -> bool:
-        return any(lane.link.connected for lane in self._lanes.values())
+        # Whoever looks at the road looks at each of its parts: one that has stalled is noticed here.
+        return any(state.connected for state in self.states())
 
     @property
     def backlog_bytes(self) -> int:

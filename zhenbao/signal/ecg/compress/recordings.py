@@ -22,6 +22,8 @@ def packed(recording: Recording) -> Recording:
     """An ECG packed; anything else, and what would not come back the same, as it is."""
     if not recording.kind.startswith("ecg") or recording.encoding or len(recording.samples) < _SHORTEST_BYTES:
         return recording
+    if len(recording.samples) % (2 * len(recording.channels)):
+        return recording
     leads = np.frombuffer(recording.samples, "<i2").reshape(-1, len(recording.channels)).T.astype(np.int16)
     made = replace(recording, samples=compress(leads, recording.channels), encoding=_ECG)
     # Looked at before the plain samples are let go: nobody can record them again.
