@@ -12,7 +12,7 @@ The facts, by ``log`` (``kit``: the kit's id; ``hub``; ``specialist``) and ``wha
                 kept         kind subject sha256                               what its database holds
                 posted       envelope series sequence kind lane subject sha256 state (waiting, delivered, refused)
                 state        subject state
-                report       report encounter + the report's content           in the order in which the inbox shows them
+                report       report encounter + the report's content    in the order in which the inbox shows them
     hub         arrived      envelope sender series sequence kind subject sha256   in order of arrival
                 kept         kind subject sha256 sender key?                   key: what names a result on its device
                 refused      envelope subject reason
@@ -251,9 +251,8 @@ def _signature(report: Fact) -> str:
 
 
 def _chain(history: History) -> Iterator[Fault]:
-    previous, number = GENESIS, 0
-    for row in history.of("hub", "audit"):
-        number += 1
+    previous = GENESIS
+    for number, row in enumerate(history.of("hub", "audit"), start=1):
         content = [
             number,
             row["at_ms"],
