@@ -76,6 +76,24 @@ def open_hub(folder: Path, clock: Clock) -> HubStore:
     return HubStore(f"sqlite:///{hub_file(folder).absolute()}", clock)
 
 
+def set_synchronous(level: str) -> None:
+    """Make both stores of this process sync less than they ship with: for the positive controls only."""
+    if level == "FULL":
+        return
+    from sqlalchemy import event
+    from sqlalchemy.pool import Pool
+
+    from zhenbao.agent.store import database
+
+    database._PRAGMAS = tuple(
+        pragma.replace("synchronous=FULL", f"synchronous={level}") for pragma in database._PRAGMAS
+    )
+
+    @event.listens_for(Pool, "checkout")
+    def less(connection: sqlite3.Connection, _record: object, _proxy: object) -> None:
+        connection.execute(f"PRAGMA synchronous={level}")
+
+
 def kit_file(folder: Path) -> Path:
     return folder / "kit.sqlite3"
 
@@ -152,11 +170,13 @@ class Visit:
         leads = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
         return Recording(uuid4(), observation.id, "ecg", 500.0, leads, "mV", 0.001, observation.effective_ms, samples)
 
-    def save(self, store: KitStore, observation: Observation, *traces: Recording) -> list[UUID]:
+    def save(
+        self, store: KitStore, observation: Observation, *traces: Recording, closes_capture: UUID | None = None
+    ) -> list[UUID]:
         """Keep a reading with its traces in the lane that it belongs to; returns what is kept once this returned."""
         lane = Lane.CRITICAL if observation.findings else Lane.RESULTS
         whole = replace(observation, recordings=tuple(trace.id for trace in traces))
-        store.save_observation(whole, traces, lane=lane)
+        store.save_observation(whole, traces, lane=lane, closes_capture=closes_capture)
         return [whole.id, *(trace.id for trace in traces)]
 
 
