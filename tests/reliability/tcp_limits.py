@@ -78,27 +78,33 @@ VARIANTS = {
 }
 
 
-@dataclass(slots=True)
 class Road:
     """One MQTT connection of the kit and the bytes that the broker has not acknowledged."""
 
-    client: Client
-    changed: threading.Condition
-    unacknowledged: int = 0
+    def __init__(self, client: Client, changed: threading.Condition) -> None:
+        self.client = client
+        self.unacknowledged = 0
+        self._changed = changed
+        self._sizes: dict[int, int] = {}
 
     def publish(self, kind: str, number: int, size: int) -> None:
         head = f"{kind}:{number}:".encode()
-        with self.changed:
-            self.unacknowledged += size
-            info = self.client.publish(f"up/{kind}", head + bytes(size - len(head)), qos=1)
-            self._sizes[info.mid] = size
-
-    _sizes: dict[int, int] | Any = None
+        # Not while holding the condition: the library calls back with locks of its own held.
+        info = self.client.publish(f"up/{kind}", head + bytes(size - len(head)), qos=1)
+        self._count(info.mid, size)
 
     def acknowledged(self, mid: int) -> None:
-        with self.changed:
-            self.unacknowledged -= self._sizes.pop(mid, 0)
-            self.changed.notify_all()
+        self._count(mid, 0)
+
+    def _count(self, mid: int, size: int) -> None:
+        """Published (with a size) or acknowledged (0): whichever comes second ends it."""
+        with self._changed:
+            if mid in self._sizes:
+                self.unacknowledged -= self._sizes.pop(mid)
+            else:
+                self._sizes[mid] = size
+                self.unacknowledged += size
+            self._changed.notify_all()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -248,7 +254,6 @@ def _road(name: str, variant: Variant, changed: threading.Condition, *, urgent: 
     client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
     client.max_inflight_messages_set(10_000)
     road = Road(client, changed)
-    road._sizes = {}
     client.on_publish = lambda _client, _data, mid, *_: road.acknowledged(mid)
     client.on_subscribe = lambda *_: ready.set()
     client.on_connect = lambda *_: client.subscribe("down/kit" if urgent else "down/bulk", qos=1)
