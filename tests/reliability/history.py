@@ -57,8 +57,9 @@ class History:
     """All facts of one run, sorted by log and kind once."""
 
     def __init__(self, facts: Iterable[Fact]) -> None:
+        self.facts = list(facts)
         self._facts: defaultdict[tuple[str, str], list[Fact]] = defaultdict(list)
-        for fact in facts:
+        for fact in self.facts:
             self._facts[fact["log"], fact["what"]].append(fact)
         self.kits = sorted({log for log, _ in self._facts} - {"hub", "specialist"})
 

@@ -2,9 +2,10 @@
 
 Run as a process beside the program under test, whose data lie on it:
 
-    python -m reliability.lossy_fs MOUNT_POINT JOURNAL
+    python -m reliability.lossy_fs MOUNT_POINT JOURNAL [--kills]
 
-It keeps everything in memory and writes each event to the journal; ``power.py`` makes from it what a disk holds after
+It keeps everything in memory and writes each event to the journal (with ``--kills``: only whom it killed, and where);
+``power.py`` makes from it what a disk holds after
 a power cut at any moment. Two names are not files but words to it (asking for their attributes is enough, so that they
 stand in the journal exactly between the writes before and after):
 
@@ -29,7 +30,7 @@ from typing import Any
 
 Event = tuple[Any, ...]
 """("mkdir", path) ("create", path, file) ("write", file, offset, data) ("truncate", file, size) ("sync", file)
-("syncdir", path) ("rename", old, new) ("unlink", path) ("said", text)"""
+("syncdir", path) ("rename", old, new) ("unlink", path) ("said", text) ("killed", operation, path)"""
 SAID, KILL = ".said-", ".kill-"
 _START_S = 10.0
 
@@ -40,10 +41,10 @@ def usable() -> bool:
 
 
 @contextlib.contextmanager
-def mounted(mount: Path, journal: Path | None = None) -> Iterator[Path]:
+def mounted(mount: Path, journal: Path, *options: str) -> Iterator[Path]:
     """The file system at ``mount``, empty, until the block ends."""
     mount.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen([sys.executable, "-m", "reliability.lossy_fs", mount, journal or os.devnull])
+    process = subprocess.Popen([sys.executable, "-m", "reliability.lossy_fs", mount, journal, *options])
     try:
         deadline_s = time.monotonic() + _START_S
         while not mount.is_mount():
@@ -79,14 +80,20 @@ def read_journal(file: Path) -> list[Event]:
 def main() -> None:
     import mfusepy
 
-    mount, journal = sys.argv[1:3]
+    mount, journal, *options = sys.argv[1:]
+    kinds = ("killed",) if "--kills" in options else None
     with open(journal, "wb") as stream:
         mfusepy.FUSE(
-            _operations(mfusepy, stream), mount, foreground=True, nothreads=True, hard_remove=True, fsname="lossy"
+            _operations(mfusepy, stream, kinds),
+            mount,
+            foreground=True,
+            nothreads=True,
+            hard_remove=True,
+            fsname="lossy",
         )
 
 
-def _operations(mfusepy: Any, stream: Any) -> Any:
+def _operations(mfusepy: Any, stream: Any, kinds: tuple[str, ...] | None) -> Any:
     """The file system itself; made here, since the package asks for libfuse when it is imported."""
 
     class File:
@@ -104,13 +111,15 @@ def _operations(mfusepy: Any, stream: Any) -> Any:
             self.victim, self.left = 0, 0
 
         def note(self, *event: object) -> None:
-            pickle.dump(event, stream)
+            if kinds is None or event[0] in kinds:
+                pickle.dump(event, stream)
 
-        def counted(self) -> None:
+        def counted(self, operation: str, path: str) -> None:
             """A write or a sync: the one at which somebody is to die?"""
             if self.left > 0 and mfusepy.fuse_get_context()[2] == self.victim:
                 self.left -= 1
                 if self.left == 0:
+                    self.note("killed", operation, path)
                     os.kill(self.victim, signal.SIGKILL)
 
         def file(self, path: str, handle: int | None) -> File:
@@ -202,7 +211,7 @@ def _operations(mfusepy: Any, stream: Any) -> Any:
             return bytes(self.file(path, fh).data[offset : offset + size])
 
         def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
-            self.counted()
+            self.counted("write", path)
             file = self.file(path, fh)
             self.note("write", file.number, offset, bytes(data))
             if offset > len(file.data):
@@ -220,7 +229,7 @@ def _operations(mfusepy: Any, stream: Any) -> Any:
             return 0
 
         def fsync(self, path: str, datasync: int, fh: int) -> int:
-            self.counted()
+            self.counted("sync", path)
             self.note("sync", self.file(path, fh).number)
             return 0
 

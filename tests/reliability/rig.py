@@ -6,11 +6,13 @@ Whoever changes how a store is opened or an engine is made changes this file, an
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from zhenbao.agent import service
 from zhenbao.agent.store import KitStore
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.server import add_practitioner
@@ -122,6 +124,16 @@ def mqtt_link(host: str, port: int, name: str) -> Link:
     from zhenbao.sync.links.mqtt import MqttLink
 
     return MqttLink(host, port, name, is_hub=name == HUB_ID)
+
+
+def run_service(folder: Path, port: int, stop: threading.Event) -> None:
+    """The kit's background service, as the command runs it."""
+    service.run_service(folder, KIT_ID, host="127.0.0.1", port=port, clock=SystemClock(), stop=stop)
+
+
+def run_ingest(store: HubStore, port: int, stop: threading.Event) -> None:
+    """The hub's ingest, as the hub runs it."""
+    engine(store, mqtt_link("127.0.0.1", port, HUB_ID), store.clock).run(stop)
 
 
 # What is measured
