@@ -141,6 +141,21 @@ def run_ingest(store: HubStore, port: int, stop: threading.Event) -> None:
 CRITICAL = Finding("EC01", Urgency.RED, (Evidence("st_elevation", Quantity(0.3, "mV")),), "reliability tests")
 
 
+def samples(seed: int) -> bytes:
+    """A 12-lead of 10 s at 500 Hz in microvolts: waves, and noise as real ones have, so that it packs like one."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    t = np.arange(5000) / 500
+    phase = (t * rng.uniform(0.9, 1.5)) % 1
+    beat = sum(
+        size * np.exp(-(((phase - at) / width) ** 2))
+        for size, at, width in ((120, 0.2, 0.03), (1100, 0.36, 0.012), (-250, 0.39, 0.012), (300, 0.62, 0.06))
+    )
+    leads = np.outer(beat, rng.uniform(-1, 1.2, 12)) + rng.normal(0, 6, (5000, 12))
+    return np.round(leads).astype("<i2").tobytes()
+
+
 @dataclass
 class Visit:
     """One person in the chair, and what may be measured."""

@@ -125,13 +125,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     link = SlowLink(
         options.rate_bit_s, options.round_trip_s, options.loss, queue_bytes=options.queue_bytes, seed=options.seed
     )
-    with link, tempfile.TemporaryDirectory() as folder, _broker(link, Path(folder)):
+    with link, tempfile.TemporaryDirectory() as folder, broker_on(link, Path(folder)):
         result = run(link, VARIANTS[options.variant], options.cycles, random.Random(options.seed), options.trace_bytes)
     lost = {side: f"{way.lost}+{way.overflowed}/{way.packets}" for side, way in link.ways.items()}
     print(json.dumps({"variant": options.variant, **asdict(VARIANTS[options.variant]), **result, "lost": lost}))
 
 
-class _broker:
+class broker_on:
     """Mosquitto on the hub's side."""
 
     def __init__(self, link: SlowLink, folder: Path) -> None:
