@@ -246,3 +246,22 @@ class Doctor:
             phone="",
             password="a long password",
         )
+
+
+# What the hub shows
+
+
+def late_above_min() -> float:
+    """Minutes after which a critical case is late, as the routing table says."""
+    from zhenbao import rules
+
+    return next(r.trigger.late_above_min for r in rules.routes() if r.trigger.late_above_min is not None)
+
+
+def shown_as_clock_ahead(effective_ms: int, received_ms: int) -> bool:
+    """Whether the worklist says that the kit's clock is ahead."""
+    from zhenbao.hub.roster import load_roster
+    from zhenbao.hub.web.present import Presenter
+    from zhenbao.words import Words
+
+    return Presenter(Words("zh_CN"), load_roster(), received_ms).clock_ahead(effective_ms, received_ms)

@@ -8,6 +8,7 @@ python -m reliability.roles fleet FOLDER HOST PORT FIRST LAST      obeys lines: 
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import threading
@@ -118,6 +119,9 @@ def _now_ms() -> int:
 def main() -> None:
     name, place, host, port, *rest = sys.argv[1:]
     folder = Path(place)
+    # Each kit has a database, a log and two connections.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if name == "hub":
         hub(folder, host, int(port))
         return

@@ -22,7 +22,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from reliability import rig
 from reliability.export import export
 from reliability.history import History, check
 from reliability.kill_loop import _free_port as free_port
@@ -83,7 +82,6 @@ def run(folder: Path, kits: int, processes: int, away_s: float) -> dict[str, Any
         "doubled": kinds["doubled"],
         "other": len(faults) - kinds["lost"] - kinds["doubled"],
         "faults": [asdict(fault) for fault in faults[:10]],
-        "database": rig.hub_file(folder / "hub").stat().st_size,
     }
 
 
