@@ -177,7 +177,7 @@ def run(
     """Kill, restart, settle, compare."""
     kit_folder, hub_folder = mount / "kit", mount / "hub"
     said = folder / "said.jsonl"
-    say, port = Say(said), _free_port()
+    say, port = Say(said), free_port()
     processes = Processes(port)
     processes.start("broker")
     processes.start("doctor", lambda: doctor(kit_folder, say, hasty=hasty))
@@ -255,7 +255,7 @@ def _integrity(kit_folder: Path, hub_folder: Path) -> Iterator[str]:
             yield raw.execute("pragma integrity_check").fetchone()[0]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,8 +1,8 @@
 """Kit, hub and fleet as processes that tell what happens to them as JSON lines with the machine's monotonic time.
 
 python -m reliability.roles hub FOLDER HOST PORT
-python -m reliability.roles kit FOLDER HOST PORT     obeys lines: backlog N TRACES | go | critical | result | end
-python -m reliability.roles fleet FOLDER HOST PORT FIRST LAST      obeys lines: result | end
+python -m reliability.roles kit FOLDER HOST PORT     obeys lines: backlog N TRACES, go, critical, result, look, end
+python -m reliability.roles fleet FOLDER HOST PORT FIRST LAST      obeys lines: go, result, end
 """
 
 from __future__ import annotations

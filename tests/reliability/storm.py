@@ -24,7 +24,7 @@ from typing import Any
 
 from reliability.export import export
 from reliability.history import History, check
-from reliability.kill_loop import _free_port as free_port
+from reliability.kill_loop import free_port
 from reliability.roles import Role
 from reliability.tcp_limits import quantiles
 
