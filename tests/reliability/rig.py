@@ -5,11 +5,13 @@ Whoever changes how a store is opened or an engine is made changes this file, an
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 from zhenbao.agent import service
@@ -38,6 +40,10 @@ KIT_ID = "kit-001"
 HUB_ID = "hub"
 BALLAST_BYTES = 1 << 20
 START_MS = 1_800_000_000_000
+
+
+KEY = bytes(range(32))
+_KEYED: Any = {"key": KEY} if "key" in inspect.signature(KitStore.open).parameters else {}
 
 
 class HandClock:
@@ -69,7 +75,7 @@ class HandClock:
 
 def open_kit(folder: Path, clock: Clock, *, kit_id: str = KIT_ID) -> KitStore:
     """The kit's store in a folder."""
-    return KitStore.open(folder, kit_id=kit_id, clock=clock, ballast_bytes=BALLAST_BYTES)
+    return KitStore.open(folder, kit_id=kit_id, clock=clock, ballast_bytes=BALLAST_BYTES, **_KEYED)
 
 
 def open_hub(folder: Path, clock: Clock) -> HubStore:
@@ -105,8 +111,17 @@ def hub_file(folder: Path) -> Path:
 
 
 def kit_database(folder: Path) -> sqlite3.Connection:
-    """The kit's file, read past the product."""
-    return sqlite3.connect(f"file:{kit_file(folder)}?mode=ro", uri=True)
+    """The kit's file, read past the product: where it is encrypted, with the same library and the same key."""
+    if not _KEYED:
+        return sqlite3.connect(f"file:{kit_file(folder)}?mode=ro", uri=True)
+    from sqlcipher3 import dbapi2
+
+    salt = kit_file(folder).read_bytes()[:16]
+    connection: sqlite3.Connection = dbapi2.connect(str(kit_file(folder)), isolation_level=None)
+    connection.execute("pragma cipher_log_level=NONE")
+    connection.execute(f"pragma key = \"x'{KEY.hex()}{salt.hex()}'\"")
+    connection.execute("pragma query_only = 1")
+    return connection
 
 
 def hub_database(folder: Path) -> sqlite3.Connection:
@@ -128,7 +143,8 @@ def mqtt_link(host: str, port: int, name: str) -> Link:
 
 def run_service(folder: Path, port: int, stop: threading.Event) -> None:
     """The kit's background service, as the command runs it."""
-    service.run_service(folder, KIT_ID, host="127.0.0.1", port=port, clock=SystemClock(), stop=stop)
+    keyed = _KEYED if "key" in inspect.signature(service.run_service).parameters else {}
+    service.run_service(folder, KIT_ID, host="127.0.0.1", port=port, clock=SystemClock(), stop=stop, **keyed)
 
 
 def run_ingest(store: HubStore, port: int, stop: threading.Event) -> None:
