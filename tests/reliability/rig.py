@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from zhenbao.agent import service
 from zhenbao.agent.store import KitStore
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.server import add_practitioner
@@ -142,9 +141,10 @@ def mqtt_link(host: str, port: int, name: str) -> Link:
 
 
 def run_service(folder: Path, port: int, stop: threading.Event) -> None:
-    """The kit's background service, as the command runs it."""
-    keyed = _KEYED if "key" in inspect.signature(service.run_service).parameters else {}
-    service.run_service(folder, KIT_ID, host="127.0.0.1", port=port, clock=SystemClock(), stop=stop, **keyed)
+    """The kit's background service: its engine on its store, for ever."""
+    clock = SystemClock()
+    with open_kit(folder, clock) as store:
+        engine(store, mqtt_link("127.0.0.1", port, KIT_ID), clock).run(stop)
 
 
 def run_ingest(store: HubStore, port: int, stop: threading.Event) -> None:
