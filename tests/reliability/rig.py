@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -133,11 +134,11 @@ def engine(store: MailboxStore, link: Link, clock: Clock, on_event: Callable[[Ev
     return Engine(store, link, clock, on_event=on_event)
 
 
-def mqtt_link(host: str, port: int, name: str) -> Link:
+def mqtt_link(host: str, port: int, name: str, *, tls: ssl.SSLContext | None = None) -> Link:
     """The road as it ships."""
     from zhenbao.sync.links.mqtt import MqttLink
 
-    return MqttLink(host, port, name, is_hub=name == HUB_ID)
+    return MqttLink(host, port, name, is_hub=name == HUB_ID, tls=tls)
 
 
 def run_service(folder: Path, port: int, stop: threading.Event) -> None:
