@@ -1,4 +1,5 @@
-"""Both databases as the JSON lines that ``history.py`` reads: plain SQL, past the product's own code.
+"""Both databases as the JSON lines that ``history.py`` reads: plain SQL, past the product's own code
+(but for what lies packed in a column: ``rig.value_in``).
 
 python -m reliability.export KIT_FOLDER HUB_FOLDER > history.jsonl
 """
@@ -14,9 +15,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import cbor2
 from reliability.history import Fact
-from reliability.rig import hub_database, kit_database
+from reliability.rig import hub_database, kit_database, value_in
 
 _TABLES = {"patient": "patients", "encounter": "encounters", "observation": "observations", "recording": "recordings"}
 
@@ -64,15 +64,18 @@ def _kit(c: sqlite3.Connection) -> Iterator[Fact]:
         yield {"log": log, "what": "state", "subject": row["subject_id"], "state": row["state"]}
     # As the inbox shows them: the last that arrived first.
     for (body,) in c.execute("select body from reports order by rowid desc"):
-        yield {"log": log, "what": "report", **_report(cbor2.loads(body))}
+        yield {"log": log, "what": "report", **_report(value_in("report", body))}
 
 
-def _report(value: dict[str, Any]) -> Fact:
+def _report(report: Any) -> Fact:
     return {
-        "report": _id(value["id"]),
-        "encounter": _id(value["encounter_id"]),
-        "observations": [_id(id_) for id_ in value["observation_ids"]],
-        **{key: value[key] for key in ("practitioner", "conclusion", "advice", "urgency", "signed_ms", "signature")},
+        "report": str(report.id),
+        "encounter": str(report.encounter_id),
+        "observations": [str(id_) for id_ in report.observation_ids],
+        **{
+            key: getattr(report, key)
+            for key in ("practitioner", "conclusion", "advice", "urgency", "signed_ms", "signature")
+        },
     }
 
 
@@ -92,7 +95,7 @@ def _hub(c: sqlite3.Connection) -> Iterator[Fact]:
     for kind, table in _TABLES.items():
         for id_, body in c.execute(f"select id, body from {table}"):  # noqa: S608 - our own names
             fact = {"log": "hub", "what": "kept", "kind": kind, "subject": _id(id_), "sha256": _sha256(body)}
-            yield fact | ({"key": _key(cbor2.loads(body))} if kind == "observation" else {})
+            yield fact | ({"key": _key(value_in(kind, body))} if kind == "observation" else {})
     for row in _rows(c, "select envelope_id, subject_id, reason from quarantine where direction = 'in'"):
         yield {
             "log": "hub",
@@ -141,12 +144,12 @@ def _hub(c: sqlite3.Connection) -> Iterator[Fact]:
         yield {"log": "hub", "what": "audit", **row}
 
 
-def _key(observation: dict[str, Any]) -> str | None:
+def _key(observation: Any) -> str | None:
     """What names a result on its device."""
-    if not observation.get("device_key"):
+    if not observation.device_key:
         return None
-    device = observation["device"]
-    return f"{observation['kit_id']}:{device['driver']}:{device['serial']}:{observation['device_key']}"
+    device = observation.device
+    return f"{observation.kit_id}:{device.driver}:{device.serial}:{observation.device_key}"
 
 
 def _series(boot: str) -> str:

@@ -55,10 +55,12 @@ class Watched:
         self.lanes |= {item.id: int(item.lane) for item in items}
         return items
 
-    def tried(self, envelope_id: UUID, not_before_ms: int) -> None:
-        self.in_this_step.append(envelope_id)
-        self.handed.add(envelope_id)
-        self._store.tried(envelope_id, not_before_ms)
+    def tried(self, envelopes: UUID | Sequence[UUID], not_before_ms: int) -> None:
+        """One or several that were handed on."""
+        ids = [envelopes] if isinstance(envelopes, UUID) else list(envelopes)
+        self.in_this_step += ids
+        self.handed |= set(ids)
+        self._store.tried(envelopes, not_before_ms)
 
 
 class Side:
