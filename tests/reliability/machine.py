@@ -94,7 +94,7 @@ class Side:
 
         What lies unsynced is the affair of ``power_loss.py``; with ``synchronous=FULL`` it is nothing committed.
         """
-        left = self.folder.with_name(f"{self.folder.name}-{time.monotonic_ns()}")
+        left = self.folder.with_name(f"{self.name}-{time.monotonic_ns()}")
         shutil.copytree(self.folder, left, ignore=shutil.ignore_patterns("*-shm", "ballast"))
         self.store.close()
         shutil.rmtree(self.folder)
