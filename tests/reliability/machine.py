@@ -10,6 +10,7 @@ After each story everything has time to settle, and the history checker reads bo
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import functools
 import json
@@ -106,6 +107,7 @@ class Side:
 def _blank() -> Path:
     """New stores, made once: migrations take longer than a story."""
     folder = Path(tempfile.mkdtemp(prefix="zhenbao-blank-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     rig.open_kit(folder / "kit", HandClock()).close()
     rig.open_hub(folder / "hub", HandClock()).close()
     return folder

@@ -126,7 +126,7 @@ def cut_everywhere(journal: Sequence[Event], seed: int, cycles: int, synchronous
 def _cuts(disk: Disk, said: list[str], rng: random.Random, cycles: int, result: Result, where: str) -> None:
     for mode in _MODES:
         for _ in range(cycles if mode == "some" else 1):
-            with tempfile.TemporaryDirectory(dir=_fast()) as folder:
+            with tempfile.TemporaryDirectory(dir=rig.fast_folder()) as folder:
                 disk.cut(rng, mode, Path(folder))
                 result.cuts += 1
                 found = Counter(_faults(Path(folder), said, result))
@@ -175,11 +175,6 @@ def _faults(folder: Path, said: list[str], result: Result) -> Iterator[str]:
             case _:
                 pass
     yield from (f"{fault.kind}: {fault.rule}" for fault in check(History(facts)))
-
-
-def _fast() -> str | None:
-    """Thousands of small disks: in memory, where there is such a folder."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - removed at once
 
 
 def record(synchronous: str) -> list[Event]:

@@ -72,6 +72,11 @@ class HandClock:
         self.mono_s += seconds
 
 
+def fast_folder() -> str | None:
+    """Where thousands of small databases cost least: in memory, where there is such a folder."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - what lies there is removed
+
+
 # Opening
 
 
