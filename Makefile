@@ -5,13 +5,15 @@
 # make bluez  pairing and reading against the real BlueZ, in a virtual machine: ten minutes; QEMU, and once root and debootstrap
 # make fuzz   ten minutes of damaged bytes for every decoder
 # make disk   every write and sync of the kit's disk fails once; as root, with strace; writes docs/reliability-disk.md
+# make reliability  that nothing is lost, doubled or reordered: stories, power cuts, kills, networks, clocks, strangers; hours (docs/reliability.md)
 # make bench  speed, import and memory beside other packages, as ratios of one run
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format validate bench bluez fuzz disk clean
+.PHONY: demo test check format validate bench bluez fuzz disk clean reliability reliability-machine reliability-power reliability-kill \
+  reliability-clocks reliability-hostile reliability-network
 .DEFAULT_GOAL := demo
 
 $(READY): pyproject.toml constraints.txt package.json package-lock.json zhenbao/hub/web/vendor.py
@@ -65,6 +67,36 @@ fuzz: $(READY)
 
 disk: $(READY)
 	@$(BIN)/python tests/reliability/disk_full.py
+
+# Each tool prints its figures as JSON; SEED and CYCLES change a run: make reliability-kill CYCLES=50.
+SEED ?= 1
+PROOF = PYTHONPATH=.:tests $(BIN)/python -m
+RUN = --seed $(SEED) $(if $(CYCLES),--cycles $(CYCLES))
+
+reliability: reliability-machine reliability-power reliability-kill reliability-clocks reliability-hostile reliability-network
+
+reliability-machine: $(READY)
+	@$(PROOF) reliability.machine $(RUN)
+
+reliability-power: $(READY)
+	@$(PROOF) reliability.power_loss $(RUN)
+	@if $(PROOF) reliability.power_loss $(RUN) --synchronous NORMAL 2> /dev/null; then echo "The positive control did not fail"; exit 1; fi
+
+reliability-kill: $(READY)
+	@$(PROOF) reliability.kill_loop $(RUN)
+
+reliability-clocks: $(READY)
+	@$(BIN)/python -m pytest tests/reliability/test_clocks.py
+
+reliability-hostile: $(READY)
+	@$(PROOF) reliability.hostile $(RUN)
+
+reliability-network: $(READY)
+	@$(PROOF) reliability.slow_link
+	@$(PROOF) reliability.proxy_loop $(RUN)
+	@$(PROOF) reliability.storm --kits 500
+	@$(PROOF) reliability.poor_link $(RUN) --cold
+	@$(PROOF) reliability.poor_link $(RUN)
 
 clean:
 	@rm -rf .venv $(PEERS) node_modules zhenbao/hub/web/vendor build dist *.egg-info

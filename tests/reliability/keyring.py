@@ -1,0 +1,55 @@
+"""Keys of the tests' kits and hub, made from their names, so that every process knows them without a file."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import replace
+
+from zhenbao.sync.keys import Card, KeyPair, OwnKeys, card_of, read_card
+from zhenbao.sync.peers import Peer, Signer, signer_on
+
+HUB = "hub"
+REGISTERED = ("kit-001", *(f"kit-{n:04d}" for n in range(600)))
+
+
+@functools.cache
+def keys_of(name: str) -> OwnKeys:
+    """The keys of a side."""
+
+    def secret(use: str) -> bytes:
+        return hashlib.sha256(f"{use} of {name} in reliability tests".encode()).digest()
+
+    return OwnKeys(name, (KeyPair(1, secret("sign"), secret("seal"), 1),))
+
+
+class Keyring:
+    """Implements ``sync.peers.Keyring``: the hub knows every registered kit, a kit the hub."""
+
+    def __init__(self, name: str) -> None:
+        self.own = keys_of(name)
+        self._names = set(REGISTERED if name == HUB else (HUB,))
+        self._peers: dict[str, Peer] = {}
+
+    def peer(self, name: str) -> Peer | None:
+        if name in self._names and name not in self._peers:
+            self._peers[name] = Peer(read_card(card_of(keys_of(name)).data))
+        return self._peers.get(name)
+
+    def signer(self, key_id: bytes) -> Signer | None:
+        name = _names_by_key().get(key_id, "")
+        peer = self.peer(name)
+        return signer_on(peer, key_id) if peer is not None else None
+
+    def pin(self, card: Card) -> bool:
+        return False
+
+    def known(self, name: str, sign_id: bytes) -> None:
+        peer = self.peer(name)
+        if peer is not None:
+            self._peers[name] = replace(peer, knows=sign_id)
+
+
+@functools.cache
+def _names_by_key() -> dict[bytes, str]:
+    return {keys_of(name).newest.public.sign_id: name for name in (HUB, *REGISTERED)}
