@@ -143,6 +143,7 @@ def test_after_a_restart_nothing_opens_before_the_pin(tmp_path: Path) -> None:
 
 def test_the_service_waits_for_the_pin_then_runs_and_stops_at_a_lock(tmp_path: Path) -> None:
     kit = set_up(tmp_path / "kit", None)
+    introduced(kit)
     restart()
     service = kit.start("service")
     assert service.stdout is not None
