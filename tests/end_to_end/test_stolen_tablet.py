@@ -12,24 +12,22 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import cbor2
 import pytest
 from bedside import PASSPHRASE, RESIDENT, Ended, KitCommand, set_up
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from store_key import raw
 from traces import Secrets, found
 
 from zhenbao.agent.emergency import spool
+from zhenbao.agent.keys import pin_hub, set_up_keys
 from zhenbao.agent.vault import unlocked
 from zhenbao.demo.devices import ecg_source
 from zhenbao.firmware_sim.bench import Bench
 from zhenbao.firmware_sim.front_end import FrontEnd
-from zhenbao.model.observation import Observation
-from zhenbao.model.recording import Recording
-from zhenbao.sync.envelope import unpack
-from zhenbao.sync.recovery import public_from, public_text
+from zhenbao.model.emergency import Emergency
+from zhenbao.sync.envelope import Envelope, unpack
+from zhenbao.sync.keys import Card, OwnKeys, card_of, make_keys
+from zhenbao.sync.messages import decode
+from zhenbao.sync.packet import MOST_SEALED_BYTES, Kind, read_packet
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +49,28 @@ def restart() -> None:
     folder = unlocked.runtime_folder()
     assert folder.is_relative_to(os.environ["XDG_RUNTIME_DIR"])
     shutil.rmtree(folder)
+
+
+def introduced(kit: KitCommand) -> tuple[OwnKeys, Card]:
+    """The technician's part, which needs no PIN: the hub's keys, and the kit's card."""
+    hub = make_keys("hub", 1)
+    card = set_up_keys(kit.home, "kit-test", 1)
+    pin_hub(kit.home, card_of(hub).text)
+    return hub, card
+
+
+def opened(packet: bytes, hub: OwnKeys, kit: Card) -> tuple[bytes, Emergency]:
+    """As the hub does: the signature by the kit's emergency key, then the seal."""
+    read = read_packet(packet, MOST_SEALED_BYTES)
+    assert kit.emergency is not None
+    read.verify(kit.emergency)
+    assert (read.header.sender, read.header.kind) == ("kit-test", Kind.EMERGENCY)
+    plain = read.open(hub.newest.seal_key)
+    (envelope,) = decode(plain, "kit-test", "hub", None)
+    assert isinstance(envelope, Envelope)
+    value = unpack(envelope.kind, envelope.body)
+    assert isinstance(value, Emergency)
+    return envelope.body, value
 
 
 def typed(kit: KitCommand, words: str, *arguments: str) -> Ended:
@@ -123,6 +143,7 @@ def test_after_a_restart_nothing_opens_before_the_pin(tmp_path: Path) -> None:
 
 def test_the_service_waits_for_the_pin_then_runs_and_stops_at_a_lock(tmp_path: Path) -> None:
     kit = set_up(tmp_path / "kit", None)
+    introduced(kit)
     restart()
     service = kit.start("service")
     assert service.stdout is not None
@@ -153,11 +174,9 @@ def _holds_store(pid: int, home: Path, *, wanted: bool) -> bool:
 
 
 def test_a_locked_kit_records_alarms_and_seals_for_the_hub_alone(tmp_path: Path) -> None:
-    hub = X25519PrivateKey.generate()
     with Bench(front_end=FrontEnd(ecg_source(None), speed=20)) as bench:
         kit = set_up(tmp_path / "kit", bench)
-        key = public_text(hub.public_key().public_bytes_raw())
-        told = typed(kit, "only-emergencies\n", "tech", "emergency", "--hub-key", key, "--credential-stdin").said
+        hub, card = introduced(kit)
         restart()
         assert "vault-locked" in kit("queue").said
         ended = kit("emergency", "ecg", "--sex", "male", "--chest-pain", "yes", "--note", NOTE)
@@ -165,42 +184,29 @@ def test_a_locked_kit_records_alarms_and_seals_for_the_hub_alone(tmp_path: Path)
         assert "vault-locked" in kit("queue").said, "it opened nothing"
     assert len(ended.of("alarm")) == 1
     assert [e["observation"]["code"] for e in ended.of("observation")] == ["ecg", "ecg-rhythm"]
-    assert ended.of("sealed") == [{"event": "sealed", "readings": 2, "waiting": 1}]
+    assert ended.of("sealed") == [{"event": "sealed", "readings": 2, "waiting": 2}]
     # What the hub reads.
-    (item,) = spool.waiting(kit.home)
-    version, kit_id, kind, sealed, signature = cbor2.loads(item)
-    assert (version, kit_id, kind) == (1, "kit-test", "emergency")
-    registered = public_from(told.split("kit-test ")[1].split()[0])
-    signed = b"zhenbao emergency signature 1" + cbor2.dumps([version, kit_id, kind, sealed])
-    Ed25519PublicKey.from_public_bytes(registered).verify(signature, signed)
-    suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
-    body = suite.decrypt(sealed, hub, b"zhenbao emergency 1\0kit-test\0emergency")
-    values = [unpack(kind, packed) for kind, packed in cbor2.loads(body)]
-    assert [type(v).__name__ for v in values] == ["Patient", "Encounter", *["Observation"] * 2, *["Recording"] * 2]
-    readings = {v.code: v for v in values if isinstance(v, Observation)}
-    assert readings["ecg"].urgency.name == "RED"
-    (samples,) = [v.samples for v in values if isinstance(v, Recording) and v.observation_id == readings["ecg"].id]
+    packets = [spool.packet(kit.home, id_) or b"" for id_ in spool.waiting(kit.home)]
+    (body, first), (_, second) = (opened(packet, hub, card) for packet in packets)
+    assert first.patient == second.patient
+    assert first.encounter == second.encounter
+    assert (first.observation.urgency.name, second.observation.code) == ("RED", "ecg-rhythm")
+    assert all(value.observation.findings[-1].rule_id == "EM01" for value in (first, second))
+    (recording,) = first.recordings
+    assert recording.observation_id == first.observation.id == first.id
     # What a thief reads: nothing of it, on the disk or in what is left in memory.
-    secrets = Secrets((NOTE, "应急患者"), (), (samples[2000:2064],))
+    secrets = Secrets((NOTE, "应急患者"), (), (recording.samples[2000:2064],))
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "body").write_bytes(body)
     assert {f"{NOTE} utf-8", "samples 0"} <= set(found(tmp_path / "control", secrets)["body"])
     assert found(kit.home, secrets) == {}
     assert [f for f in unlocked.runtime_folder().rglob("*") if f.is_file()] == []
-    # Only its receipt removes it.
-    import hashlib
-
-    assert not spool.receipted(kit.home, bytes(32))
-    assert spool.count(kit.home) == 1
-    assert spool.receipted(kit.home, hashlib.sha256(item).digest())
-    assert spool.count(kit.home) == 0
 
 
 def test_a_killed_emergency_recording_is_sealed_by_the_next(tmp_path: Path) -> None:
-    hub = X25519PrivateKey.generate()
     with Bench(front_end=FrontEnd(ecg_source(None), speed=5)) as bench:
         kit = set_up(tmp_path / "kit", bench)
-        typed(kit, "", "tech", "emergency", "--hub-key", public_text(hub.public_key().public_bytes_raw()))
+        introduced(kit)
         restart()
         process = kit.start("emergency", "ecg")
         for line in process.stdout or ():
@@ -214,11 +220,13 @@ def test_a_killed_emergency_recording_is_sealed_by_the_next(tmp_path: Path) -> N
         assert second.of("sealed") == []
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
-        assert spool.count(kit.home) == 0
-        assert kit("emergency", "status").of("emergency") == [{"event": "emergency", "waiting": 0, "unsealed": True}]
+        assert spool.waiting(kit.home) == []
+        (status,) = kit("emergency", "status").of("emergency")
+        assert (status["waiting"], status["unsealed"]) == (0, True)
         ended = kit("emergency", "ecg")
     assert ended.code == 0, ended.said
-    assert [e["waiting"] for e in ended.of("sealed")] == [1, 2]
+    assert [e["readings"] for e in ended.of("sealed")] == [1, 2]
+    assert len(spool.waiting(kit.home)) == 3
 
 
 def test_without_emergency_keys_the_doctor_is_still_alarmed(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_every_route_has_words_clocks_and_a_source() -> None:
             assert text.zh
             assert text.en
             assert text.en.isascii() or "→" in text.en
-    assert len({r.route_id for r in rules.routes()}) == 64
+    assert len({r.route_id for r in rules.routes()}) == 65
 
 
 def test_requests_are_never_taken_by_findings() -> None:

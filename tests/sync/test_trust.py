@@ -295,6 +295,53 @@ def test_an_emergency_sealed_while_locked_makes_an_urgent_case_of_nobody(county:
         assert records.recordings_of(connection, value.observation.id) == list(value.recordings)
 
 
+def test_the_key_alone_brings_a_recording_before_a_physician(county: County, ward: Any) -> None:
+    """The machine finds nothing, and what was torn off early has hardly a sample: somebody pressed the key."""
+    from zhenbao import rules
+    from zhenbao.hub.worklist import Worklist
+
+    county.register.add_kit(county.hub, county.card)
+    value = emergency(ward)
+    begun = rules.evaluate("emergency", {}, {"begun": "yes"})
+    reading = replace(value.observation, findings=begun, recordings=())
+    data = post(county, replace(value, observation=reading, recordings=()))
+    assert len(data) < 4096
+    county.settle(30)
+    assert county.kit.quarantined() == []
+    (row,) = Worklist(county.hub).rows()
+    assert (row.item.urgency, row.item.route_id) == (Urgency.ORANGE, "R65")
+    assert (row.item.specialty, row.item.lead_rule) == ("emergency", "EM01")
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["in order", "the second first"])
+def test_two_recordings_of_one_person_are_one_case(county: County, ward: Any, turned: bool) -> None:
+    from zhenbao.hub.worklist import Worklist
+
+    county.register.add_kit(county.hub, county.card)
+    first = emergency(ward)
+    calm = Finding("EM01", Urgency.ORANGE, source="a source")
+    strip = ward.recording(first.observation, 9000)
+    reading = replace(first.observation, id=uuid4(), findings=(calm,), recordings=(strip.id,))
+    strip = replace(strip, observation_id=reading.id)
+    both = [first, replace(first, id=reading.id, observation=reading, recordings=(strip,))]
+    for value in reversed(both) if turned else both:
+        post(county, value)
+        county.settle(15)
+    assert county.kit.quarantined() == []
+    (row,) = Worklist(county.hub).rows()
+    assert row.item.urgency is Urgency.RED
+    with county.hub.reading() as connection:
+        from zhenbao.hub.store import records
+
+        assert len(records.observations_of(connection, first.encounter.id)) == 2
+    # The same names with another patient's particulars are refused.
+    other = replace(both[1], id=uuid4(), patient=replace(first.patient, name="演示患者乙"))
+    fresh = replace(reading, id=other.id, recordings=())
+    post(county, replace(other, observation=fresh, recordings=()))
+    county.settle(30)
+    assert [q.reason for q in county.kit.quarantined()] == ["other-body"]
+
+
 def test_nothing_else_is_taken_from_the_emergency_key(county: County, ward: Any) -> None:
     county.register.add_kit(county.hub, county.card)
     own = load_keys(county.home)

@@ -379,12 +379,16 @@ add_emergency_commands(app, _place)
 
 @app.command("queue", help=_words("cli.queue"))
 def queue(context: typer.Context) -> None:
+    from zhenbao.agent.emergency.cli import show_emergencies
+    from zhenbao.agent.emergency.handover import hand_over
     from zhenbao.agent.link_cli import show_waiting
     from zhenbao.agent.queue_cli import show_queue
 
     with _kit(context) as kit:
+        hand_over(kit.home, kit.store, kit.clock)
         _show_queue(kit)
         show_queue(kit)
+        show_emergencies(kit.home, kit.screen)
         show_waiting(kit)
         for observation in kit.store.observations(limit=50):
             _show_states(kit, observation)

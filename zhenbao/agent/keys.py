@@ -9,6 +9,7 @@ from zhenbao.sync.cbor import dumps, loads
 from zhenbao.sync.keys import (
     FILE,
     Card,
+    EmergencyKey,
     OwnKeys,
     card_of,
     ensure_keys,
@@ -158,6 +159,19 @@ def pinned(home: Path) -> Peer:
         raise InputError("hub-card-missing") from None
     except (OSError, Rejected) as error:
         raise StorageError("keys-unreadable", reason=PINNED_FILE) from error
+
+
+def for_emergencies(home: Path) -> tuple[Card, EmergencyKey]:
+    """The hub's card and the kit's emergency key. Neither needs the PIN; the key opens nothing.
+
+    Raises:
+        InputError: ``emergency-unset``: a technician has not set this kit up for it.
+        StorageError: ``keys-unreadable``.
+    """
+    own = load_keys(home)
+    if own is None or own.emergency is None or not (home / PINNED_FILE).exists():
+        raise InputError("emergency-unset")
+    return pinned(home).card, own.emergency
 
 
 def _keep(home: Path, hub: Peer) -> None:

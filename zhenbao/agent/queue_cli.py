@@ -55,6 +55,9 @@ def synchronise(kit: Kit, *, timeout_s: float, watch: bool) -> None:
 
     Where the service runs, it does the sending: a second connection would send everything twice.
     """
+    from zhenbao.agent.emergency.handover import hand_over
+
+    hand_over(kit.home, kit.store, kit.clock)
     before = kit.store.queue().total
     stop = threading.Event()
     if before:
@@ -63,6 +66,7 @@ def synchronise(kit: Kit, *, timeout_s: float, watch: bool) -> None:
             _follow(kit, lambda: read_status(kit.home), stop, timeout_s=timeout_s, watch=watch)
         else:
             _send(kit, stop, timeout_s=timeout_s, watch=watch)
+    hand_over(kit.home, kit.store, kit.clock)
     waiting = kit.store.queue().total
     kit.screen.say("agent.synced", receipted=max(0, before - waiting), waiting=waiting)
     kit.screen.event("synced", waiting=waiting)

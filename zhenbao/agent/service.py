@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from zhenbao.agent.emergency import spool
+from zhenbao.agent.emergency.handover import handing_over
+from zhenbao.agent.emergency.mailbox import SpoolMailbox
 from zhenbao.agent.keys import KitKeyring
 from zhenbao.agent.road_status import report
 from zhenbao.agent.store import KitStore
@@ -42,7 +45,8 @@ def run_service(
 ) -> None:
     """Run until ``stop`` is set. The caller's hooks run on this thread, ``on_trouble`` on another.
 
-    While the kit is locked nothing is opened and nothing sent; it goes on as soon as somebody unlocks it.
+    While the kit is locked nothing is opened, nothing taken in, and nothing sent but emergencies that were sealed
+    meanwhile; it goes on as soon as somebody unlocks it.
 
     Args:
         store_dir: the kit's folder.
@@ -68,7 +72,10 @@ def run_service(
             if not locked:
                 _tell(on_store, error)
             locked = True
-            stop.wait(_LOCK_POLL_S)
+            if spool.waiting(store_dir):
+                _send_spooled(store_dir, kit_id, make_roads(), clock, stop, on_event, may_go, on_trouble)
+            else:
+                stop.wait(_LOCK_POLL_S)
             continue
         if locked and on_unlocked is not None:
             on_unlocked()
@@ -76,7 +83,8 @@ def run_service(
         roads = make_roads()
         with (
             KitStore.open(store_dir, kit_id=kit_id, clock=clock, key=key) as store,
-            _halt(store_dir, stop) as halt,
+            _halt(stop, lambda: is_unlocked(store_dir)) as halt,
+            handing_over(store_dir, store, clock),
             _reporting(store_dir, roads, clock, on_trouble),
         ):
             for notice in store.notices:
@@ -92,6 +100,26 @@ def run_service(
                 _log.error("the store is opened again: %s", error.code)
                 _tell(on_store, error)
                 stop.wait(_STORE_RETRY_S)
+
+
+def _send_spooled(
+    home: Path,
+    kit_id: str,
+    roads: SeveralRoads,
+    clock: Clock,
+    stop: threading.Event,
+    on_event: Callable[[Event], None] | None,
+    may_go: Callable[[Waiting], bool],
+    on_trouble: Callable[[LinkDown], None] | None,
+) -> None:
+    """Send sealed emergencies until the hub has them all or somebody unlocks the kit."""
+
+    def wanted() -> bool:
+        return bool(spool.waiting(home)) and not is_unlocked(home)
+
+    with _halt(stop, wanted) as halt, _reporting(home, roads, clock, on_trouble):
+        mailbox = SpoolMailbox(home, kit_id, clock)
+        Engine(mailbox, roads, clock, KitKeyring(home, kit_id), on_event=on_event, may_go=may_go).run(halt)
 
 
 @contextmanager
@@ -115,12 +143,12 @@ def _reporting(
 
 
 @contextmanager
-def _halt(store_dir: Path, stop: threading.Event) -> Iterator[threading.Event]:
-    """Set once ``stop`` is, or once the kit is locked: then the key in this process must go as well."""
+def _halt(stop: threading.Event, wanted: Callable[[], bool]) -> Iterator[threading.Event]:
+    """Set once ``stop`` is, or once it is not wanted: where the kit was locked, the key in this process must go too."""
     halt, over = threading.Event(), threading.Event()
 
     def watch() -> None:
-        while not (over.is_set() or stop.is_set()) and is_unlocked(store_dir):
+        while not (over.is_set() or stop.is_set()) and wanted():
             stop.wait(_LOCK_POLL_S)
         halt.set()
 

@@ -18,6 +18,7 @@ class Emergency:
     """
 
     id: UUID
+    """Of its reading."""
     patient: Patient
     encounter: Encounter
     observation: Observation

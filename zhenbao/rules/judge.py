@@ -26,7 +26,7 @@ from zhenbao.rules.language import (
 )
 from zhenbao.rules.table import rule, rules_by_id
 
-DOMAINS = ("bp", "glucose", "ecg", "spirometry", "spo2", "resp", "news2", "ultrasound")
+DOMAINS = ("bp", "glucose", "ecg", "spirometry", "spo2", "resp", "news2", "ultrasound", "emergency")
 """Each has ``conditions/<name>.toml``."""
 
 
@@ -55,7 +55,8 @@ def evaluate(
     counts as absent.
 
     Args:
-        domain: ``bp``, ``glucose``, ``ecg``, ``spirometry``, ``spo2``, ``resp``, ``news2`` or ``ultrasound``.
+        domain: ``bp``, ``glucose``, ``ecg``, ``spirometry``, ``spo2``, ``resp``, ``news2``, ``ultrasound`` or
+            ``emergency``.
         values: by key of the code table; keys that the domain does not know are ignored.
         context: facts of the visit (``known_diabetes``, ``meal``, ``pregnant``...; :func:`facts` lists them). A fact
             that is missing, or has a value that is not in its list, is unknown.

@@ -182,7 +182,9 @@ class Dispatcher:
         worked = False
         try:
             for item in items:
-                if item.size_bytes > _SMALL_BYTES or item.id in self._standings[item.recipient].alone:
+                # An emergency came sealed: it is no body to be packed with others, however small.
+                alone = item.kind == "emergency" or item.id in self._standings[item.recipient].alone
+                if alone or item.size_bytes > _SMALL_BYTES:
                     worked |= self._ship_batches(batches)
                     worked |= self._ship_large(item, items, busy)
                     continue

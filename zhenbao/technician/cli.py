@@ -342,25 +342,6 @@ def setup(
         typer.echo(_words("tech.group_not_chosen"))
 
 
-@app.command("emergency", help=_words("tech.help.emergency"))
-def emergency(
-    context: typer.Context,
-    hub_key: Annotated[str, typer.Option("--hub-key", help=_words("tech.help.emergency_hub_key"))],
-    credential_stdin: Annotated[bool, typer.Option("--credential-stdin", help=_words("tech.help.credential"))] = False,
-) -> None:
-    import sys
-
-    from zhenbao.agent.emergency.keys import make_keys
-    from zhenbao.agent.settings import kit_home, load_settings
-    from zhenbao.sync.recovery import public_from, public_text
-
-    home = kit_home(_home(context))
-    settings = load_settings(home)
-    credential = sys.stdin.readline().rstrip("\r\n") if credential_stdin else ""
-    public = make_keys(home, settings.kit_id, public_from(hub_key), credential)
-    typer.echo(_words("tech.emergency_set", kit_id=settings.kit_id, key=public_text(public)))
-
-
 @app.command("renew-keys", help=_words("tech.help.renew_keys"))
 def renew_keys(context: typer.Context) -> None:
     from zhenbao.agent.keys import renew_keys as renew

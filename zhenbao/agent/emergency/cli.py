@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zhenbao.model.time import SystemClock
+from zhenbao.model.time import SystemClock, local_text
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -39,18 +39,18 @@ def add_commands(app: typer.Typer, place: Callable[[typer.Context], tuple[Path, 
     ) -> None:
         import asyncio
 
-        from zhenbao.agent.emergency.keys import load_keys
         from zhenbao.agent.emergency.record import emergency, seal_what_a_kill_left
+        from zhenbao.agent.keys import for_emergencies
         from zhenbao.agent.settings import check_ecg_device, load_settings
-        from zhenbao.model.errors import InputError
+        from zhenbao.model.errors import ZhenbaoError
 
         home, screen = place(context)
         settings = load_settings(home)
         chosen = check_ecg_device(device) or settings.ecg_device or "front-end"
         clock = SystemClock(getattr(context.obj, "time_factor", 1.0))
         try:
-            load_keys(home)
-        except InputError as error:
+            for_emergencies(home)
+        except ZhenbaoError as error:
             screen.trouble(error)  # recorded and judged all the same
         seal_what_a_kill_left(home, clock, screen)
         screen.say("emergency.begun")
@@ -66,11 +66,21 @@ def add_commands(app: typer.Typer, place: Callable[[typer.Context], tuple[Path, 
 
     @group.command("status", help=_words("emergency.status_help"))
     def status(context: typer.Context) -> None:
-        from zhenbao.agent.emergency.record import left_over
-        from zhenbao.agent.emergency.spool import count
-
         home, screen = place(context)
-        screen.say("emergency.status", waiting=count(home))
-        if left_over(home):
-            screen.say("emergency.left_over")
-        screen.event("emergency", waiting=count(home), unsealed=left_over(home))
+        show_emergencies(home, screen)
+
+
+def show_emergencies(home: Path, screen: Screen) -> None:
+    """What waits, what the hub has, and what it refused. Needs no PIN."""
+    from zhenbao.agent.emergency.record import left_over
+    from zhenbao.agent.emergency.spool import account
+
+    now, unsealed = account(home), left_over(home)
+    screen.say("emergency.status", waiting=now.waiting, received=now.received)
+    if now.last_received_ms is not None:
+        screen.say("emergency.last_received", time=local_text(now.last_received_ms))
+    for reason in now.refused:
+        screen.say("emergency.refused", reason=reason)
+    if unsealed:
+        screen.say("emergency.left_over")
+    screen.event("emergency", waiting=now.waiting, received=now.received, refused=list(now.refused), unsealed=unsealed)

@@ -11,23 +11,24 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import cbor2
-
+from zhenbao import rules
 from zhenbao.agent.capture import only_measurement
 from zhenbao.agent.emergency import spool
-from zhenbao.agent.emergency.keys import EmergencyKeys, load_keys
-from zhenbao.agent.emergency.seal import Signer, seal_to
+from zhenbao.agent.keys import for_emergencies
 from zhenbao.agent.kit import Kit
 from zhenbao.agent.screen import Screen
 from zhenbao.agent.settings import KitSettings, load_settings
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.vault.unlocked import runtime_folder
 from zhenbao.agent.visit import Visit, begin_encounter, register_patient
-from zhenbao.model.errors import InputError, StorageError, ZhenbaoError
+from zhenbao.model.emergency import Emergency
+from zhenbao.model.errors import StorageError, ZhenbaoError
 from zhenbao.model.time import Clock, local_text
-from zhenbao.sync.envelope import kind_of, pack
+from zhenbao.sync.envelope import pack
+from zhenbao.sync.sealing import seal_to
 
 KIND = "emergency"
 _BALLAST_BYTES = 1 << 16
@@ -42,7 +43,7 @@ def emergency(
 
     Raises:
         InputError: as the visit has it.
-        StorageError: ``vault-no-memory``, or the sealed item could not be kept: it then stays in memory.
+        StorageError: ``vault-no-memory``, or a sealed item could not be kept: it then stays in memory.
     """
     settings = load_settings(home)
     folder = _new_folder(home)
@@ -96,33 +97,42 @@ def _new_folder(home: Path) -> Path:
 
 
 def _seal(home: Path, folder: Path, settings: KitSettings, clock: Clock, screen: Screen) -> None:
-    """Everything recorded, as one sealed item on the disk; then the folder in memory goes."""
+    """Each recording as a sealed packet on the disk; then the folder in memory goes."""
     try:
-        keys = load_keys(home)
-    except InputError as error:
+        hub, key = for_emergencies(home)
+    except ZhenbaoError as error:
         # It stays in memory, where it can be sealed until the power goes.
         screen.trouble(error)
         return
     with _store(folder, settings, clock) as store:
-        body, readings = _body(store)
-    if readings:
-        spool.put(home, _sealed(keys, body), clock.now_ms())
-        screen.say("emergency.sealed", waiting=spool.count(home))
-        screen.event("sealed", readings=readings, waiting=spool.count(home))
+        made = _emergencies(store)
+    for emergency in made:
+        # Named after its reading: where a kill came between two of them, the first is not sealed a second time.
+        spool.put(home, emergency.id, lambda one=emergency: seal_to(hub, key, KIND, pack(one)))  # type: ignore[misc]
+    if made:
+        waiting = len(spool.waiting(home))
+        screen.say("emergency.sealed", waiting=waiting)
+        screen.event("sealed", readings=len(made), waiting=waiting)
     shutil.rmtree(folder)
 
 
-def _body(store: KitStore) -> tuple[bytes, int]:
-    """Patient, visit, readings and recordings in the order in which a hub can take them; and how many readings."""
-    encounter, readings = store.last_encounter(), store.observations()
+def _emergencies(store: KitStore) -> list[Emergency]:
+    """Each reading whole in itself, with the finding that somebody on the spot thought it urgent."""
+    encounter = store.last_encounter()
     patient = store.patient(encounter.patient_id) if encounter else None
-    recordings = [recording for reading in readings for recording in store.recordings_of(reading.id)]
-    values = [value for value in (patient, encounter, *readings, *recordings) if value is not None]
-    return cbor2.dumps([[kind_of(value), pack(value)] for value in values]), len(readings)
-
-
-def _sealed(keys: EmergencyKeys, body: bytes) -> bytes:
-    return seal_to(keys.hub_key, Signer(keys.kit_id, keys.signer()), KIND, body)
+    if encounter is None or patient is None:
+        return []
+    begun = rules.evaluate("emergency", {}, {"begun": "yes"})
+    return [
+        Emergency(
+            reading.id,
+            patient,
+            encounter,
+            replace(reading, findings=(*reading.findings, *begun)),
+            tuple(store.recordings_of(reading.id)),
+        )
+        for reading in store.observations(encounter.id)
+    ]
 
 
 def _store(folder: Path, settings: KitSettings, clock: Clock) -> KitStore:

@@ -16,7 +16,7 @@ from zhenbao.model.patient import Encounter, Patient
 from zhenbao.model.recording import Recording
 from zhenbao.model.report import ReportRead, ReturnedReport
 from zhenbao.signal.ecg.compress.recordings import plain
-from zhenbao.sync.envelope import Envelope, pack, unpack
+from zhenbao.sync.envelope import Envelope, kind_of, pack, unpack
 
 Cases = dict[UUID, bool]
 """Encounters whose case must be made or ranked anew, and whether the encounter itself has just come."""
@@ -81,18 +81,25 @@ def _take_emergency(connection: Connection, envelope: Envelope, emergency: Emerg
         raise Rejected("emergency-urgency")
     _check(envelope, encounter.kit_id, encounter.started_ms)
     _check(envelope, observation.kit_id, observation.effective_ms)
-    if records.known(connection, patient.id, encounter.id, observation.id, *(r.id for r in emergency.recordings)):
+    # The next recording of the same person names the same patient and visit; anything else that is known stays.
+    first = not records.known(connection, patient.id, encounter.id)
+    before = records.patient(connection, patient.id), records.encounter(connection, encounter.id)
+    if not first and before != (patient, encounter):
+        raise Rejected("other-body")
+    if records.known(connection, observation.id, *(r.id for r in emergency.recordings)):
         raise Rejected("other-body")
     for recording in emergency.recordings:
         _check_samples(recording)
-    values: tuple[Patient | Encounter | Observation, ...] = (patient, encounter, observation)
-    for kind, value in zip(("patient", "encounter", "observation"), values, strict=True):
-        inner = replace(envelope, kind=kind, body=pack(value), subject_id=value.id)
+    values: tuple[Patient | Encounter | Observation, ...] = (
+        (patient, encounter, observation) if first else (observation,)
+    )
+    for value in values:
+        inner = replace(envelope, kind=kind_of(value), body=pack(value), subject_id=value.id)
         take(connection, inner, now_ms)
     for recording in emergency.recordings:
         inner = replace(envelope, kind="recording", body=pack(recording), subject_id=recording.id)
         records.save_recording(connection, inner, recording, now_ms)
-    return {encounter.id: True}
+    return {encounter.id: first}
 
 
 def _check_samples(recording: Recording) -> None:
