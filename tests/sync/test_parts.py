@@ -306,7 +306,7 @@ def half_at_hub(ends: Ends) -> int:
 
 
 def test_one_transfer_ends_before_the_next_begins_however_often_something_overtakes(ends: Ends, ward: Any) -> None:
-    """On a road that loses parts: else each tracing that overtakes leaves another half there, until there is no room."""
+    """On a road that loses parts. Else each tracing that overtakes leaves another half there, until all is full."""
     ward.admit(ends.kit)
     for _ in range(12):
         reading = ward.reading("spirometry")

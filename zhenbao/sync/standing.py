@@ -80,6 +80,8 @@ class Standing:
     shut_until_s: float = float("-inf")
     """It refuses whatever we send (revoked, or not registered): not before then again."""
     dictionary: int = squeeze.NEWEST
+    clock_ahead_ms: int = 0
+    """By how much its clock was ahead of ours when it last showed it, less the time on the road."""
 
     def remember(self, packet: int, items: tuple[UUID, ...]) -> None:
         self.packets[packet] = items
