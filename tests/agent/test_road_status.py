@@ -139,7 +139,7 @@ class Down:
 
     def stop(self) -> None: ...
 
-    def send(self, recipient: str, data: bytes) -> None:
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         raise LinkDown("link-down")
 
 

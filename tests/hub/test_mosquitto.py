@@ -268,7 +268,7 @@ def test_a_session_outlives_a_short_outage_and_a_lost_one_is_no_harm(county: Cou
 
 
 def test_a_critical_packet_overtakes_bulk_on_a_village_line(county: County) -> None:
-    """64 kbit/s, 600 ms there and back, 5 % of segments lost: what is small does not stand behind half a megabyte."""
+    """64 kbit/s, 600 ms there and back, 5 % of segments lost: what is urgent does not stand behind half a megabyte."""
     county.enrol("kit-0001")
     county.start()
     hub = county.hub_link()
@@ -285,7 +285,7 @@ def test_a_critical_packet_overtakes_bulk_on_a_village_line(county: County) -> N
         for n in range(5):
             time.sleep(5.0)
             asked_s = time.monotonic()
-            kit.send("hub", bytes(700 + n))
+            kit.send("hub", bytes(700 + n), urgent=True)
             until(lambda n=n: any(size == 700 + n for size, _ in arrived), 30)
             waits.append(next(at for size, at in arrived if size == 700 + n) - asked_s)
         bulk = [at for size, at in arrived if size == 8000]

@@ -27,7 +27,7 @@ from zhenbao.sync.keys import Card, EmergencyKey, KeyPair, OwnKeys, card_of, rea
 from zhenbao.sync.mailbox import Transfer
 from zhenbao.sync.messages import Message, decode, signed_receipts
 from zhenbao.sync.packet import MOST_SEALED_BYTES, read_packet
-from zhenbao.sync.parts import Part, check_quota, is_part
+from zhenbao.sync.parts import Part, is_part, make_room
 from zhenbao.sync.peers import Peer, Signer, signer_on
 from zhenbao.sync.sealing import Sealer
 
@@ -175,7 +175,8 @@ class PlainMailbox:
         for part in parts:
             mine = {key[1]: count for key, (count, _, done) in self.transfers.items() if key[0] == peer and not done}
             if (peer, part.transfer) not in self.transfers:
-                check_quota(list(mine.items()), part)
+                for gone in make_room(list(mine.items()), part):
+                    del self.transfers[peer, gone]
             count, kept, _ = self.transfers.setdefault((peer, part.transfer), (part.count, {}, ()))
             if count != part.count:
                 raise Rejected("transfer-parts")
@@ -276,10 +277,13 @@ class FaultyRoad:
         self.loss, self.repeat, self.damage = loss, repeat, damage
         self.ends: dict[str, RoadEnd] = {}
         self.carried: list[tuple[str, bytes]] = []
+        self.urgent: list[bool] = []
+        """Of each that was carried, what its sender said."""
         self._on_the_way: list[tuple[str, str, bytes]] = []
 
     keyring_of = staticmethod(keyring_of)
     sealed_by = staticmethod(sealed_by)
+    opened = staticmethod(opened)
 
     @staticmethod
     def receipts_by(name: str, recipient: str, *receipts: Receipt) -> bytes:
@@ -332,11 +336,12 @@ class RoadEnd:
         self.connected = False
         self.on_down()
 
-    def send(self, recipient: str, data: bytes) -> None:
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         if len(data) > self._most_bytes:
             raise Rejected("link-too-large", size=len(data), most=self._most_bytes)
         if not self.connected:
             raise LinkDown("link-down")
+        self._road.urgent.append(urgent)
         self._road.put(self._name, recipient, data)
 
 

@@ -78,7 +78,7 @@ def test_a_part_arrives_as_it_left_in_21_bytes_more() -> None:
 def test_any_bytes_are_a_part_or_rejected(data: bytes, at: int, flip: int) -> None:
     good = bytearray(encode_part(parts_of(bytes(5000))[1]))
     good[at % len(good)] ^= flip
-    for wire in (data, b"\x86\x02\x09" + data, bytes(good)):
+    for wire in (data, b"\x87\x02\x09" + data, bytes(good)):
         with contextlib.suppress(Rejected):
             decoded = decode_part(wire)
             assert decoded.data == bytes(len(decoded.data)), "the checksum finds what was changed in the bytes"
@@ -117,6 +117,29 @@ def test_what_is_half_there_is_bounded(store: Any) -> None:
     big = [Part(bytes([n]) * 8, 0, 2048, bytes(PART_BYTES)) for n in range(9)]
     with pytest.raises(Rejected, match="transfer-quota"):
         store.keep_parts("kit-3", big, NOW)
+
+
+def test_a_critical_transfer_pushes_out_what_was_gone_on_with_longest_ago(store: Any) -> None:
+    names = [bytes([n]) * 8 for n in range(MOST_HALF)]
+    for n, name in enumerate(names):
+        store.keep_parts("kit-1", [Part(name, 0, 3, bytes(PART_BYTES), Lane.WAVEFORMS)], NOW + n)
+    store.keep_parts("kit-2", [Part(names[0], 0, 3, bytes(PART_BYTES), Lane.WAVEFORMS)], NOW)
+    critical = Part(b"critical", 0, 3, bytes(PART_BYTES), Lane.CRITICAL)
+    store.keep_parts("kit-1", [critical], NOW + 100)
+    assert store.transfer("kit-1", b"critical") is not None
+    assert [name for name in names if store.transfer("kit-1", name) is None] == [names[0]]
+    assert store.transfer("kit-2", names[0]) is not None, "nobody's but its own"
+    with pytest.raises(Rejected, match="transfer-quota"):
+        store.keep_parts("kit-1", [Part(names[0], 0, 3, bytes(PART_BYTES), Lane.WAVEFORMS)], NOW + 101)
+
+
+def test_who_calls_everything_critical_holds_no_more_than_others(store: Any) -> None:
+    names = [n.to_bytes(8, "big") for n in range(3 * MOST_HALF)]
+    for n, name in enumerate(names):
+        store.keep_parts("kit-1", [Part(name, 0, 2048, bytes(PART_BYTES), Lane.CRITICAL)], NOW + n)
+    half = [known for name in names if (known := store.transfer("kit-1", name)) is not None]
+    assert len(half) == 8, "eight times 8 MiB"
+    assert [store.transfer("kit-1", name) is not None for name in names[-8:]] == [True] * 8
 
 
 def test_what_nobody_goes_on_with_is_forgotten(tmp_path: Path, clock: Any) -> None:
@@ -274,6 +297,68 @@ def test_a_critical_item_goes_between_two_parts(ends: Ends, ward: Any) -> None:
     until_done = [part.transfer == slow_name for part in since]
     assert sum(until_done) <= 2, "its own recording before all other waveforms"
     ends.until(lambda: ends.kit.queue().total == 0)
+
+
+def half_at_hub(ends: Ends) -> int:
+    names = {name for name, _, _ in bytes_of_parts(ends.road)}
+    known = [ends.stores["hub"].transfer("kit-1", name) for name in names]
+    return sum(each is not None and not each.done for each in known)
+
+
+def test_one_transfer_ends_before_the_next_begins_however_often_something_overtakes(ends: Ends, ward: Any) -> None:
+    """On a road that loses parts. Else each tracing that overtakes leaves another half there, until all is full."""
+    ward.admit(ends.kit)
+    for _ in range(12):
+        reading = ward.reading("spirometry")
+        ends.kit.save_observation(reading, [ward.recording(reading, 12 * PART_BYTES)])
+    ends.road.loss = 0.15
+    most, criticals = 0, []
+    for turn in range(400):
+        if turn % 25 == 5:
+            infarction = ward.reading("ecg")
+            trace = ward.recording(infarction, 4 * PART_BYTES)
+            ends.kit.save_observation(infarction, [trace], lane=Lane.CRITICAL)
+            criticals.append(trace.id)
+        ends.turn()
+        most = max(most, half_at_hub(ends))
+    assert len(criticals) == 16
+    assert most <= 4, "two of the backlog, two critical ones"
+    ends.road.loss = 0.0
+    ends.until(lambda: ends.kit.queue().total == 0, turns=1500)
+
+
+def test_a_critical_tracing_finds_room_where_everything_is_full(ends: Ends, ward: Any) -> None:
+    hub = ends.stores["hub"]
+    for n in range(MOST_HALF):
+        part = Part(bytes([n]) * 8, 0, 30, bytes(PART_BYTES), Lane.WAVEFORMS)
+        hub.keep_parts("kit-1", [part], ends.clock.now_ms())
+    ward.admit(ends.kit)
+    infarction, slow = ward.reading("ecg"), ward.reading("spirometry")
+    trace, flow = ward.recording(infarction, 7 * PART_BYTES), ward.recording(slow, 5 * PART_BYTES)
+    ends.kit.save_observation(slow, [flow])
+    ends.kit.save_observation(infarction, [trace], lane=Lane.CRITICAL)
+    ends.until(lambda: DeliveryState.RECEIVED in ends.kit.delivery(trace.id), turns=20)
+    ends.until(lambda: ends.kit.queue().total == 0)
+
+
+def test_the_road_is_told_what_is_urgent_by_the_lane(ends: Ends, ward: Any) -> None:
+    ward.admit(ends.kit)
+    for n in range(30):
+        reading = ward.reading()
+        ends.kit.save_observation(reading, [ward.recording(reading, 3 * PART_BYTES)] if n % 10 == 0 else [])
+    ends.until(lambda: ends.kit.queue().total == 0)
+    infarction = ward.reading("ecg")
+    ends.kit.save_observation(infarction, [ward.recording(infarction, 3 * PART_BYTES)], lane=Lane.CRITICAL)
+    ends.until(lambda: ends.kit.queue().total == 0)
+    backlog = critical = 0
+    for (to, data), urgent in zip(ends.road.carried, ends.road.urgent, strict=True):
+        lanes = {message.lane for message in ends.road.opened(data) if isinstance(message, Envelope)}
+        lanes |= {decode_part(data).lane} if is_part(data) else set()
+        assert urgent == (not lanes or Lane.CRITICAL in lanes), f"{lanes} to {to}"
+        backlog += bool(lanes) and not urgent
+        critical += bool(lanes) and urgent
+    assert backlog >= 5
+    assert critical == 5, "the finding, and four parts"
 
 
 def test_few_bytes_of_waveforms_are_under_way(ends: Ends, ward: Any) -> None:

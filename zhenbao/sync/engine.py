@@ -69,7 +69,7 @@ class Engine:
         self._link = link
         self._on_event = on_event
         self._standings: defaultdict[str, Standing] = defaultdict(Standing)
-        sealer = Sealer(store.name, keyring)
+        sealer = Sealer(store.name, keyring, clock)
         self._dispatcher = Dispatcher(
             store,
             link,

@@ -6,7 +6,7 @@ How envelopes travel is the business of ``messages`` and ``packet``; how values 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 from uuid import UUID
@@ -77,6 +77,9 @@ class Envelope:
     """The value's own id: delivery states are kept by it."""
     created_ms: int
     body: bytes
+    clock_ahead_ms: int = field(default=0, compare=False)
+    """Of what was received: by how much the sender's clock was ahead of ours when it sent this, as far as is known.
+    Not part of it: another sending may say otherwise."""
 
     @cached_property
     def body_sha256(self) -> bytes:

@@ -32,8 +32,12 @@ class Link(Protocol):
     def stop(self) -> None:
         """Disconnect and end the link's threads."""
 
-    def send(self, recipient: str, data: bytes) -> None:
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         """Hand data over. Returning proves nothing.
+
+        Args:
+            urgent: it goes before all that is not, and however much of that is under way. Who sends knows the lane;
+                a road cannot tell it from the size, as a backlog of readings is small as well.
 
         Raises:
             LinkDown: not connected.

@@ -41,11 +41,12 @@ class PartStore(Protocol):
         """Forget a packet: it must be sealed anew."""
 
     def keep_parts(self, peer: str, parts: Sequence[Part], now_ms: int) -> None:
-        """Keep parts; one that is there stays.
+        """Keep parts; one that is there stays. Where too much of this peer is half there, ``parts.make_room`` says what
+        a critical transfer pushes out.
 
         Raises:
-            Rejected: ``transfer-quota``, too much of this peer is half there; ``transfer-parts``, it does not fit to
-                what came before.
+            Rejected: ``transfer-quota``, too much of this peer is half there, and this is not critical;
+                ``transfer-parts``, it does not fit to what came before.
         """
 
     def transfer(self, peer: str, transfer: bytes) -> Transfer | None:

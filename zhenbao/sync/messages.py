@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 MOST_ITEMS = 50
 """In one packet."""
 TRANSFER_BYTES = 8
-_ITEMS, _RECEIPTS, _REFUSAL, _HAVE, _ASK, _CARD, _CARD_KNOWN, _HELLO = 1, 2, 3, 4, 5, 6, 7, 8
+LATEST_MS = 1 << 47
+"""No clock shows more: the year 6429."""
+_ITEMS, _RECEIPTS, _REFUSAL, _HAVE, _ASK, _CARD, _CARD_KNOWN, _HELLO, _CLOCK = 1, 2, 3, 4, 5, 6, 7, 8, 9
 _KINDS, _LANES = list(KINDS), frozenset(Lane)
 _EXTERNAL = b"zhenbao receipts 2"
 _MAX_INT = (1 << 63) - 1
@@ -88,7 +90,14 @@ class Hello:
     """I am on the line: what waits for me can be tried now. It needs no receipt."""
 
 
-Message = Envelope | Receipts | Refusal | Have | Ask | CardShown | CardKnown | Hello
+@dataclass(frozen=True, slots=True)
+class ClockShown:
+    """What the sender's clock showed when it made the packet."""
+
+    now_ms: int
+
+
+Message = Envelope | Receipts | Refusal | Have | Ask | CardShown | CardKnown | Hello | ClockShown
 
 
 def encode(messages: Sequence[Message]) -> bytes:
@@ -114,6 +123,8 @@ def encode(messages: Sequence[Message]) -> bytes:
                 listed.append([_CARD_KNOWN, message.sign_id])
             case Hello():
                 listed.append([_HELLO])
+            case ClockShown():
+                listed.append([_CLOCK, message.now_ms])
             case Envelope():
                 pass
     return dumps(listed)
@@ -212,7 +223,9 @@ def _message(each: Any, sender: str, recipient: str, key: PublicKeys | None) -> 
             return [CardKnown(sign_id)]
         case [8]:
             return [Hello()]
-        case [int(unknown), *_] if unknown > _HELLO:
+        case [9, int(now_ms)] if 0 <= now_ms < LATEST_MS:
+            return [ClockShown(now_ms)]
+        case [int(unknown), *_] if unknown > _CLOCK:
             return []
         case _:
             raise Rejected("message", reason="no message of this protocol")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from zhenbao.model.errors import Rejected, StorageError
@@ -14,7 +15,7 @@ from zhenbao.sync.envelope import Envelope
 from zhenbao.sync.events import Counts, Event
 from zhenbao.sync.keys import read_card
 from zhenbao.sync.mailbox import MailboxStore
-from zhenbao.sync.messages import Ask, CardKnown, CardShown, Have, Hello, Message, Receipts, Refusal
+from zhenbao.sync.messages import Ask, CardKnown, CardShown, ClockShown, Have, Hello, Message, Receipts, Refusal
 from zhenbao.sync.packet import MOST_SEALED_BYTES, VERSION, Packet
 from zhenbao.sync.parts import Part, decode_part, is_part
 from zhenbao.sync.peers import Signer
@@ -93,12 +94,17 @@ class Receiver:
         except Rejected as error:
             self._damaged(road, len(data), error)
         else:
+            for message in messages:
+                # Of a packet in parts it would be the time of sealing, which may be days ago.
+                if isinstance(message, ClockShown):
+                    self._standings[signer.peer.name].clock_ahead_ms = message.now_ms - self._clock.now_ms()
             self._messages(signer, packet, messages)
 
     def _messages(self, signer: Signer, packet: Packet, messages: Sequence[Message]) -> tuple[Receipt, ...]:
         """What follows from a packet's content; the receipts for its items."""
         peer = signer.peer.name
-        envelopes = [message for message in messages if isinstance(message, Envelope)]
+        ahead_ms = self._standings[peer].clock_ahead_ms
+        envelopes = [replace(message, clock_ahead_ms=ahead_ms) for message in messages if isinstance(message, Envelope)]
         receipts = self._envelopes(peer, envelopes) if envelopes else ()
         for message in messages:
             match message:
@@ -120,8 +126,9 @@ class Receiver:
                     # Everything to it is due again; what is still to be said to it is said.
                     self._standings[peer].receipts += before.receipts
                     self._standings[peer].answers += before.answers
+                    self._standings[peer].clock_ahead_ms = before.clock_ahead_ms
                     self._on_hello(peer)
-                case Envelope():
+                case Envelope() | ClockShown():
                     pass
         return receipts
 

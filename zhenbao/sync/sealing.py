@@ -7,10 +7,21 @@ from collections.abc import Sequence
 
 from zhenbao.model.errors import Rejected
 from zhenbao.model.report import Receipt
+from zhenbao.model.time import Clock
 from zhenbao.sync import squeeze
 from zhenbao.sync.envelope import Envelope, Lane, envelope_id
 from zhenbao.sync.keys import Card, EmergencyKey, card_of, key_id_of
-from zhenbao.sync.messages import CardShown, Message, Receipts, decode, encode, signed_receipts, subject_in
+from zhenbao.sync.messages import (
+    LATEST_MS,
+    CardShown,
+    ClockShown,
+    Message,
+    Receipts,
+    decode,
+    encode,
+    signed_receipts,
+    subject_in,
+)
 from zhenbao.sync.packet import BOOT_BYTES, MOST_DIRECT_BYTES, VERSION, Header, Kind, Packet, make_packet, read_packet
 from zhenbao.sync.peers import Keyring, Peer, Signer, pair_for
 
@@ -24,11 +35,13 @@ class Sealer:
     Args:
         name: whose packets.
         keyring: the keys of both sides.
+        clock: shown to the other side with every packet, right or wrong; None: not shown.
     """
 
-    def __init__(self, name: str, keyring: Keyring) -> None:
+    def __init__(self, name: str, keyring: Keyring, clock: Clock | None = None) -> None:
         self.name = name
         self.keyring = keyring
+        self._clock = clock
         self.boot = secrets.token_bytes(BOOT_BYTES)
         self._sequence = 0
         self._seen: dict[tuple[str, bytes], dict[int, bytes]] = {}
@@ -44,6 +57,8 @@ class Sealer:
         pair, announce = pair_for(self.keyring.own, peer)
         if announce:
             messages = [*messages, CardShown(card_of(self.keyring.own).data)]
+        if self._clock is not None:
+            messages = [*messages, ClockShown(min(max(0, self._clock.now_ms()), LATEST_MS - 1))]
         self._sequence += 1
         to = peer.card.newest
         header = Header(self.name, peer.name, to.seal_id, self.boot, self._sequence, kind, dictionary=dictionary)

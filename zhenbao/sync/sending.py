@@ -25,7 +25,7 @@ from zhenbao.sync.packet import Kind
 from zhenbao.sync.parts import PART_BYTES, Part, count_of, encode_part, transfer_of
 from zhenbao.sync.peers import Peer
 from zhenbao.sync.sealing import Sealer
-from zhenbao.sync.standing import LAST_PROBE_S, LAST_RETRY_S, Handed, Sending, Standing, retry_s
+from zhenbao.sync.standing import LAST_PROBE_S, LAST_RETRY_S, Handed, Sending, Standing, longest_s, retry_s
 
 _log = logging.getLogger(__name__)
 _ANY_TIME = (1 << 62) - 1
@@ -40,13 +40,18 @@ _SMALL_BYTES = 4096
 """A body up to here goes with others."""
 _BATCH_BYTES = 96 << 10
 """Of bodies in one packet, which come out at a tenth of it or less."""
+_TOGETHER_BYTES = 4096
+"""A packet of several items above is halved: what is under way cannot be overtaken, and this is half a second."""
 _DIRECT_BYTES = 8192
-"""A packet above is halved, or, where it holds one item, goes in parts."""
+"""A packet of one item above goes in parts."""
 _SQUEEZED = 8
 """About how much smaller bodies become, for the look at the road before anything is sealed."""
-_PARTS_UNDER_WAY = {Lane.CRITICAL: 4}
+_PARTS_UNDER_WAY = {Lane.CRITICAL: 3}
 _PARTS_UNDER_WAY_ELSE = 2
 """Parts without an answer: a critical item waits behind no more."""
+_MOST_BEGUN = 2
+"""Transfers that are half sent to one recipient, of a lane and those more urgent: one ends before another begins, and
+the second one uses the time while the first waits for an answer."""
 _SHUT_OUT = frozenset({"packet-signer", "packet-revoked"})
 _NOT_YET = frozenset({"packet-version", "packet-version-full", "transfer-quota"})
 _SEAL_ANEW = frozenset({"packet-key", "transfer-damaged", "transfer-parts"})
@@ -161,7 +166,7 @@ class Dispatcher:
             if handed is None:
                 continue
             if refusal.code in _NOT_YET:
-                handed.due_s = now_s + LAST_RETRY_S * self._rng.uniform(0.8, 1.2)
+                handed.due_s = now_s + longest_s(handed.lane) * self._rng.uniform(0.8, 1.2)
             elif refusal.code == "packet-dictionary" or (refusal.code in _SEAL_ANEW and handed.tries < 3):
                 self._store.drop_sealed(id_)
                 standing.sending.pop(id_, None)
@@ -212,12 +217,12 @@ class Dispatcher:
         standing = self._standings[peer.name]
         try:
             packet, number = self._sealer.seal(peer, loaded, dictionary=standing.dictionary)
-            if len(packet) > _DIRECT_BYTES:
-                if len(loaded) == 1:
-                    return self._in_parts(batch[0], peer, packet)
+            if len(loaded) == 1 and len(packet) > _DIRECT_BYTES:
+                return self._in_parts(batch[0], peer, packet)
+            if len(loaded) > 1 and len(packet) > _TOGETHER_BYTES:
                 half = len(batch) // 2
                 return self._ship_batch(batch[:half]) | self._ship_batch(batch[half:])
-            self._link.send(peer.name, packet)
+            self._link.send(peer.name, packet, urgent=batch[0].lane is Lane.CRITICAL)
         except Rejected as error:
             # Ours to refuse: set it aside by the same verb as if the other side had.
             if len(loaded) == 1:
@@ -273,7 +278,9 @@ class Dispatcher:
         standing = self._standings[item.recipient]
         sending = standing.sending.get(item.id)
         if sending is None:
-            if item.recipient in busy or not self._may_go(item):
+            if item.recipient in busy or self._waits_for_others(item, items) or self._others_begun(item):
+                return False
+            if not self._may_go(item):
                 return False
             size = self._store.sealed_bytes(item.id)
             if size is None:
@@ -302,6 +309,16 @@ class Dispatcher:
             if other.recipient == item.recipient and handed is not None and now_s < handed.due_s and handed.tries == 1:
                 return True
         return False
+
+    def _others_begun(self, item: Waiting) -> bool:
+        """Whether enough transfers as urgent as this one, or more, are half sent: each takes room at the other end."""
+        standing = self._standings[item.recipient]
+        begun = sum(
+            1
+            for id_, sending in standing.sending.items()
+            if not sending.all_there and (handed := standing.handed.get(id_)) is not None and handed.lane <= item.lane
+        )
+        return begun >= _MOST_BEGUN
 
     def _in_parts(self, item: Waiting, peer: Peer, packet: bytes) -> bool:
         self._store.keep_sealed(item.id, packet)
@@ -343,7 +360,8 @@ class Dispatcher:
                 standing.sending.pop(item.id, None)
                 break
             try:
-                self._link.send(item.recipient, encode_part(Part(sending.transfer, number, sending.count, data)))
+                part = encode_part(Part(sending.transfer, number, sending.count, data, item.lane))
+                self._link.send(item.recipient, part, urgent=item.lane is Lane.CRITICAL)
             except Rejected as error:
                 self._set_aside(item.id, error.code)
                 return True
@@ -414,6 +432,6 @@ class Dispatcher:
             packet, _ = self._sealer.seal(
                 peer, messages, Kind.ANSWERS, dictionary=self._standings[peer.name].dictionary
             )
-            self._link.send(peer.name, packet)
+            self._link.send(peer.name, packet, urgent=True)
         except (LinkDown, Rejected) as error:
             _log.debug("an answer could not be sent: %s", error.code)

@@ -80,6 +80,8 @@ class Standing:
     shut_until_s: float = float("-inf")
     """It refuses whatever we send (revoked, or not registered): not before then again."""
     dictionary: int = squeeze.NEWEST
+    clock_ahead_ms: int = 0
+    """By how much its clock was ahead of ours when it last showed it, less the time on the road."""
 
     def remember(self, packet: int, items: tuple[UUID, ...]) -> None:
         self.packets[packet] = items
@@ -87,8 +89,12 @@ class Standing:
             self.packets.popitem(last=False)
 
 
+def longest_s(lane: Lane) -> float:
+    """The longest wait before something of a lane is tried again."""
+    return _LAST_RETRY_S.get(lane, LAST_RETRY_S)
+
+
 def retry_s(lane: Lane, tries: int, size_bytes: int, rng: random.Random) -> float:
     """How long to wait for an answer to the ``tries``-th try, jittered so that kits do not come all at once."""
-    longest = _LAST_RETRY_S.get(lane, LAST_RETRY_S)
-    wait_s = min(longest, FIRST_RETRY_S * float(1 << min(tries - 1, 16))) * rng.uniform(0.8, 1.2)
+    wait_s = min(longest_s(lane), FIRST_RETRY_S * float(1 << min(tries - 1, 16))) * rng.uniform(0.8, 1.2)
     return wait_s + size_bytes / _SLOW_BYTES_PER_S

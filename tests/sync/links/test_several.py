@@ -78,7 +78,7 @@ class End:
             self.connected, self.backlog_bytes = up, 0
             (self.on_up if up else self.on_down)()
 
-    def send(self, recipient: str, data: bytes) -> None:
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         if len(data) > self._most_bytes:
             raise Rejected("link-too-large", size=len(data), most=self._most_bytes)
         if not self.connected:

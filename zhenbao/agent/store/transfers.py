@@ -11,7 +11,7 @@ from zhenbao.model.errors import Rejected
 from zhenbao.model.report import Receipt
 from zhenbao.sync.mailbox import Transfer
 from zhenbao.sync.messages import receipts_from_bytes, receipts_to_bytes
-from zhenbao.sync.parts import DONE_AGE_MS, HALF_AGE_MS, MOST_FUTURE, Part, check_quota
+from zhenbao.sync.parts import DONE_AGE_MS, HALF_AGE_MS, MOST_FUTURE, Part, make_room
 
 
 def sealed_bytes(database: Database, envelope_id: UUID) -> int | None:
@@ -57,9 +57,11 @@ def keep_parts(database: Database, peer: str, parts: Sequence[Part], now_ms: int
             ).fetchone()
             if known is None:
                 half = connection.execute(
-                    "select transfer, count from transfers where peer = ? and done is null", (peer,)
+                    "select transfer, count from transfers where peer = ? and done is null order by touched_ms, rowid",
+                    (peer,),
                 ).fetchall()
-                check_quota(half, part)
+                for gone in make_room(half, part):
+                    _forget(connection, peer, gone)
                 connection.execute(
                     "insert into transfers values (?, ?, ?, ?, null)", (peer, part.transfer, part.count, now_ms)
                 )
@@ -92,14 +94,14 @@ def whole(database: Database, peer: str, name: bytes) -> bytes:
 
 def end_transfer(database: Database, peer: str, name: bytes, done: Sequence[Receipt], now_ms: int) -> None:
     def end(connection: sqlite3.Connection) -> None:
-        connection.execute("delete from transfer_parts where peer = ? and transfer = ?", (peer, name))
         if done:
+            connection.execute("delete from transfer_parts where peer = ? and transfer = ?", (peer, name))
             connection.execute(
                 "update transfers set done = ?, touched_ms = ? where peer = ? and transfer = ?",
                 (receipts_to_bytes(done), now_ms, peer, name),
             )
         else:
-            connection.execute("delete from transfers where peer = ? and transfer = ?", (peer, name))
+            _forget(connection, peer, name)
 
     database.write(end, urgent=True)
 
@@ -117,6 +119,11 @@ def keep_future(database: Database, peer: str, packet: bytes, sha256: bytes, now
         return True
 
     return database.write(keep)
+
+
+def _forget(connection: sqlite3.Connection, peer: str, name: bytes) -> None:
+    connection.execute("delete from transfer_parts where peer = ? and transfer = ?", (peer, name))
+    connection.execute("delete from transfers where peer = ? and transfer = ?", (peer, name))
 
 
 def _tidy(connection: sqlite3.Connection, now_ms: int) -> None:

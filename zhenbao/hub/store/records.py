@@ -65,6 +65,7 @@ def save_observation(connection: Connection, envelope: Envelope, observation: Ob
             "code": observation.code,
             "urgency": observation.urgency.value,
             "effective_ms": observation.effective_ms,
+            "clock_ahead_ms": envelope.clock_ahead_ms,
         },
     )
 
@@ -120,13 +121,20 @@ def encounter(connection: Connection, encounter_id: UUID) -> Encounter | None:
 
 def observations_of(connection: Connection, encounter_id: UUID) -> list[tuple[Observation, int]]:
     """The readings of an encounter, each with its time of receipt, in order of their taking."""
+    return [(reading, received_ms) for reading, received_ms, _ in arrivals_of(connection, encounter_id)]
+
+
+def arrivals_of(connection: Connection, encounter_id: UUID) -> list[tuple[Observation, int, int]]:
+    """Likewise, and by how many ms the kit's clock was ahead of the hub's when it sent each."""
     found = connection.execute(
-        select(observations.c.body, observations.c.received_ms)
+        select(observations.c.body, observations.c.received_ms, observations.c.clock_ahead_ms)
         .where(observations.c.encounter_id == encounter_id)
         .order_by(observations.c.effective_ms, observations.c.id)
     )
     return [
-        (value, row.received_ms) for row in found if isinstance(value := unpack("observation", row.body), Observation)
+        (value, row.received_ms, row.clock_ahead_ms)
+        for row in found
+        if isinstance(value := unpack("observation", row.body), Observation)
     ]
 
 

@@ -190,6 +190,7 @@ observations = Table(
     Column("urgency", String(8), nullable=False),
     Column("effective_ms", BigInteger, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
+    Column("clock_ahead_ms", BigInteger, nullable=False, server_default="0"),  # the kit's clock, when it was sent
     Column("body", LargeBinary, nullable=False),
 )
 
@@ -259,6 +260,7 @@ work_items = Table(
     Column("late", Boolean, nullable=False, default=False),
     Column("effective_ms", BigInteger, nullable=False),  # of the earliest reading of the urgency that decided
     Column("received_ms", BigInteger, nullable=False),  # of the same reading
+    Column("clock_ahead_ms", BigInteger, nullable=False, server_default="0"),  # of the same reading
     Column("ranked_ms", BigInteger, nullable=False),  # when this urgency began at the hub: the clocks' start
     Column("ack_due_ms", BigInteger),
     Column("report_due_ms", BigInteger),

@@ -12,7 +12,7 @@ from zhenbao.model.errors import Rejected
 from zhenbao.model.report import Receipt
 from zhenbao.sync.mailbox import Transfer
 from zhenbao.sync.messages import receipts_from_bytes, receipts_to_bytes
-from zhenbao.sync.parts import DONE_AGE_MS, HALF_AGE_MS, MOST_FUTURE, Part, check_quota
+from zhenbao.sync.parts import DONE_AGE_MS, HALF_AGE_MS, MOST_FUTURE, Part, make_room
 
 
 def sealed_bytes(connection: Connection, envelope_id: UUID) -> int | None:
@@ -43,10 +43,13 @@ def keep_parts(connection: Connection, peer: str, parts: Sequence[Part], now_ms:
         mine = and_(transfers.c.peer == peer, transfers.c.transfer == part.transfer)
         count = connection.execute(select(transfers.c.n_parts).where(mine).with_for_update()).scalar()
         if count is None:
-            half = select(transfers.c.transfer, transfers.c.n_parts).where(
-                transfers.c.peer == peer, transfers.c.done.is_(None)
+            half = (
+                select(transfers.c.transfer, transfers.c.n_parts)
+                .where(transfers.c.peer == peer, transfers.c.done.is_(None))
+                .order_by(transfers.c.touched_ms, transfers.c.transfer)
             )
-            check_quota([(row.transfer, row.n_parts) for row in connection.execute(half)], part)
+            for gone in make_room([(row.transfer, row.n_parts) for row in connection.execute(half)], part):
+                end_transfer(connection, peer, gone, (), now_ms)
             connection.execute(
                 insert(transfers).values(peer=peer, transfer=part.transfer, n_parts=part.count, touched_ms=now_ms)
             )

@@ -23,6 +23,8 @@ from zhenbao.model.observation import Observation
 from zhenbao.model.time import age_years
 
 CaseStatus = Literal["open", "reported", "archived"]
+_Arrival = tuple[Observation, int, int]
+"""A reading, when it came, and by how many ms the kit's clock was ahead then."""
 HUB = "hub"
 """The actor of what the hub does by itself."""
 
@@ -56,6 +58,8 @@ class WorkItem:
     reported_ms: int | None
     org_id: str = organisations.ROOT
     """Where the kit stood when the case was opened."""
+    clock_ahead_ms: int = 0
+    """By how much the kit's clock was ahead when it sent the reading; negative: behind."""
 
     @property
     def joint_specialties(self) -> tuple[str, ...]:
@@ -87,14 +91,14 @@ def place(connection: Connection, encounter_id: UUID, roster: Roster, now_ms: in
             are first routed as if every unknown answer were the worse one; before anybody has looked, the answers
             may therefore also lower the case.
     """
-    readings = records.observations_of(connection, encounter_id)
+    readings = records.arrivals_of(connection, encounter_id)
     if not readings:
         return
     row = connection.execute(
         select(work_items).where(work_items.c.encounter_id == encounter_id).with_for_update()
     ).one_or_none()
     done = covered(connection, encounter_id)
-    fresh = [(reading, received) for reading, received in readings if reading.id not in done]
+    fresh = [each for each in readings if each[0].id not in done]
     if not fresh:
         return
     placement = _route(connection, fresh, roster, now_ms)
@@ -116,8 +120,7 @@ def place(connection: Connection, encounter_id: UUID, roster: Roster, now_ms: in
         _set(connection, item.id, other_routes=" ".join(others))
         if placement.urgency is item.urgency and item.late and not placement.late:
             # A reading as critical as the late one, but fresh: somebody is with the patient now.
-            _, received_ms, effective_ms = _deciding(fresh)
-            _set(connection, item.id, late=False, received_ms=received_ms, effective_ms=effective_ms)
+            _set(connection, item.id, late=False, **_times(fresh))
     elif item.status == "open" or placement.urgency is not Urgency.GREEN:
         _set(connection, item.id, **_columns(placement, fresh, now_ms))
         _note(connection, now_ms, "case-ranked", item.id, placement)
@@ -223,45 +226,55 @@ def covered(connection: Connection, encounter_id: UUID) -> set[UUID]:
     return {UUID(id_) for ids in connection.execute(signed).scalars() for id_ in json.loads(ids or "[]")}
 
 
-def _route(
-    connection: Connection, readings: Sequence[tuple[Observation, int]], roster: Roster, now_ms: int
-) -> Placement:
+def _route(connection: Connection, readings: Sequence[_Arrival], roster: Roster, now_ms: int) -> Placement:
     last = readings[-1][0]
     patient = records.patient(connection, last.patient_id)
     born = patient.birth_date if patient is not None else None
-    _, received_ms, effective_ms = _deciding(readings)
     return route(
-        [finding for reading, _ in readings for finding in reading.findings],
+        [finding for reading, *_ in readings for finding in reading.findings],
         age_years=age_years(born, last.effective_ms) if born else None,
         chest_pain=_chest_pain(connection, last.encounter_id, readings),
-        late_min=(received_ms - effective_ms) / 60_000,
+        late_min=age_ms(*_deciding(readings)) / 60_000,
         roster=roster,
         at_ms=now_ms,
     )
 
 
-def _chest_pain(connection: Connection, encounter_id: UUID, readings: Sequence[tuple[Observation, int]]) -> str:
+def _chest_pain(connection: Connection, encounter_id: UUID, readings: Sequence[_Arrival]) -> str:
     """What anybody answered: a yes counts most, then a no."""
     encounter = records.encounter(connection, encounter_id)
-    answers = {reading.context.get("chest_pain", "unknown") for reading, _ in readings}
+    answers = {reading.context.get("chest_pain", "unknown") for reading, *_ in readings}
     if encounter is not None:
         answers.add(encounter.chest_pain)
     return next((answer for answer in ("yes", "no") if answer in answers), "unknown")
 
 
-def _deciding(readings: Sequence[tuple[Observation, int]]) -> tuple[Observation, int, int]:
-    """The most urgent reading, its receipt and its taking; of several the one that was freshest when it came.
+def age_ms(reading: Observation, received_ms: int, clock_ahead_ms: int) -> int:
+    """How old a reading was when it came, by the hub's clock.
+
+    A kit's clock that was ahead when it sent the reading has made it look younger by as much. One that was behind makes
+    it look older, and that stays: it may have been put right only after the taking, and to telephone in vain is the
+    smaller harm.
+    """
+    return received_ms - reading.effective_ms + max(0, clock_ahead_ms)
+
+
+def _deciding(readings: Sequence[_Arrival]) -> _Arrival:
+    """The most urgent reading; of several the one that was freshest when it came.
 
     One fresh critical reading means that somebody is with the patient now, whatever came late beside it.
     """
-    rank = min(reading.urgency.rank for reading, _ in readings)
-    urgent = [(reading, received) for reading, received in readings if reading.urgency.rank == rank]
-    reading, received = min(urgent, key=lambda pair: pair[1] - pair[0].effective_ms)
-    return reading, received, reading.effective_ms
+    rank = min(reading.urgency.rank for reading, *_ in readings)
+    return min((each for each in readings if each[0].urgency.rank == rank), key=lambda each: age_ms(*each))
 
 
-def _columns(placement: Placement, readings: Sequence[tuple[Observation, int]], now_ms: int) -> dict[str, object]:
-    reading, received_ms, effective_ms = _deciding(readings)
+def _times(readings: Sequence[_Arrival]) -> dict[str, object]:
+    reading, received_ms, clock_ahead_ms = _deciding(readings)
+    return {"effective_ms": reading.effective_ms, "received_ms": received_ms, "clock_ahead_ms": clock_ahead_ms}
+
+
+def _columns(placement: Placement, readings: Sequence[_Arrival], now_ms: int) -> dict[str, object]:
+    reading, *_ = _deciding(readings)
     archive = placement.specialty is None
     return {
         "patient_id": reading.patient_id,
@@ -275,8 +288,7 @@ def _columns(placement: Placement, readings: Sequence[tuple[Observation, int]], 
         "specialty": placement.specialty,
         "second_specialty": placement.second_specialty,
         "late": placement.late,
-        "effective_ms": effective_ms,
-        "received_ms": received_ms,
+        **_times(readings),
         "ranked_ms": now_ms,
         "ack_due_ms": _due(now_ms, placement.ack_min),
         "report_due_ms": _due(now_ms, placement.report_min),
@@ -328,6 +340,7 @@ def as_item(row: Row[tuple[object, ...]]) -> WorkItem:
         late=r["late"],
         effective_ms=r["effective_ms"],
         received_ms=r["received_ms"],
+        clock_ahead_ms=r["clock_ahead_ms"],
         ranked_ms=r["ranked_ms"],
         ack_due_ms=r["ack_due_ms"],
         report_due_ms=r["report_due_ms"],

@@ -112,12 +112,12 @@ class Presenter:
         return due_ms < self.now_ms
 
     def lateness(self, item: WorkItem) -> str:
-        """How long the reading was on its way."""
-        return self.span(item.received_ms - item.effective_ms)
+        """How long the reading was on its way, less what a kit's clock that was ahead has hidden of it."""
+        return self.span(item.received_ms - item.effective_ms + max(0, item.clock_ahead_ms))
 
-    def clock_ahead(self, effective_ms: int, received_ms: int) -> bool:
-        """A reading from the future: the kit's clock is wrong, so that no other time of it can be trusted either."""
-        return effective_ms - received_ms > _CLOCK_TOLERANCE_MS
+    def clock_ahead(self, effective_ms: int, received_ms: int, clock_ahead_ms: int = 0) -> bool:
+        """A reading from the future, or a kit whose clock was ahead when it sent it: no time of it can be trusted."""
+        return max(effective_ms - received_ms, clock_ahead_ms) > _CLOCK_TOLERANCE_MS
 
     def urgency(self, urgency: Urgency | str) -> str:
         """Mark and word; the colour is never alone."""

@@ -34,7 +34,7 @@ from zhenbao.sync.links.http_wire import (
     unpack_mail,
     unpack_results,
 )
-from zhenbao.sync.links.outgoing import Outgoing, Packet, is_small
+from zhenbao.sync.links.outgoing import Outgoing, Packet
 from zhenbao.sync.links.signed_request import Request, Signed, sign
 from zhenbao.sync.links.tcp import options
 from zhenbao.sync.links.tls import trouble_of
@@ -59,7 +59,6 @@ class HttpsLink:
         own_name: the kit's name on this road (see ``sync.names``): the id of the key that signs.
         sign_bytes: Ed25519 by the kit's key.
         tls: a context from ``sync.links.tls.client_context``.
-        urgent: whether a packet goes before others, on a connection of its own.
 
     Raises:
         InputError: ``link-url``; ``kit-id``.
@@ -72,7 +71,6 @@ class HttpsLink:
         sign_bytes: Callable[[bytes], bytes],
         *,
         tls: ssl.SSLContext | None = None,
-        urgent: Callable[[bytes], bool] = is_small,
         first_wait_s: float = FIRST_S,
         last_wait_s: float = LAST_S,
     ) -> None:
@@ -85,7 +83,6 @@ class HttpsLink:
         self._name = check_kit_id(own_name)
         self._sign_bytes = sign_bytes
         self._tls = tls
-        self._urgent = urgent
         self._backoff = Backoff(first_wait_s, last_wait_s)
         self._clock_offset_s = 0.0
         self._outgoing: Outgoing | None = None
@@ -130,8 +127,8 @@ class HttpsLink:
         if loop is not None and pause is not None and not loop.is_closed():
             loop.call_soon_threadsafe(pause.set)
 
-    def send(self, recipient: str, data: bytes) -> None:
-        """Take a packet for the hub.
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
+        """Take a packet for the hub. Urgent ones have a connection of their own.
 
         Raises:
             LinkDown: ``link-down``.
@@ -142,9 +139,8 @@ class HttpsLink:
         outgoing, wake, loop = self._outgoing, self._wake, self._loop
         if outgoing is None or wake is None or loop is None or loop.is_closed():
             raise LinkDown("link-down")
-        packet = Packet(recipient, data, self._urgent(data))
-        outgoing.put(packet)
-        loop.call_soon_threadsafe(wake[0 if packet.urgent else 1].set)
+        outgoing.put(Packet(recipient, data, urgent))
+        loop.call_soon_threadsafe(wake[0 if urgent else 1].set)
 
     # On the link's own thread
 

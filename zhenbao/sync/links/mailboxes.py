@@ -74,8 +74,10 @@ class MailboxLink:
             _ring(box)
         self.on_down()
 
-    def send(self, recipient: str, data: bytes) -> None:
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         """Lay a packet into a kit's mailbox; where there is no room, it is dropped and comes again.
+
+        Urgent or not: nothing overtakes here, as the kit fetches all of it at once.
 
         Raises:
             LinkDown: ``link-down``: the server does not run.

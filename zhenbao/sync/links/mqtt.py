@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from zhenbao.model.errors import InputError, LinkDown, Rejected
 from zhenbao.sync.links.backoff import FIRST_S, LAST_S, Backoff
 from zhenbao.sync.links.mqtt_connection import MqttConnection
-from zhenbao.sync.links.outgoing import Packet, is_small
+from zhenbao.sync.links.outgoing import Packet
 from zhenbao.sync.links.tcp import tune
 from zhenbao.sync.links.tls import trouble_of, trouble_of_text
 from zhenbao.sync.names import HUB, AddressBook, OpenBook, check_kit_id, is_kit_id
@@ -59,7 +59,6 @@ class MqttLink:
         is_hub: which side this is.
         tls: a context from ``sync.links.tls.client_context``; None for none.
         book: at the hub: who is behind which name.
-        urgent: whether a packet goes before the others that wait here.
         first_wait_s, last_wait_s: bounds of the pauses before connecting again.
 
     Raises:
@@ -77,7 +76,6 @@ class MqttLink:
         password: str | None = None,
         tls: ssl.SSLContext | None = None,
         book: AddressBook | None = None,
-        urgent: Callable[[bytes], bool] = is_small,
         first_wait_s: float = FIRST_S,
         last_wait_s: float = LAST_S,
     ) -> None:
@@ -98,7 +96,6 @@ class MqttLink:
         self._password = password
         self._tls = tls
         self._book = book or OpenBook()
-        self._urgent = urgent
         self._backoff = Backoff(first_wait_s, last_wait_s)
         # The same client id for the life of this link, so that a broker ends a half-open connection of ours at once
         # and knows our session again; random, as it is no business of the broker's who we are.
@@ -153,7 +150,7 @@ class MqttLink:
         if not self.connected:
             self._pause.set()
 
-    def send(self, recipient: str, data: bytes) -> None:
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         """Hand a message to the broker's connection.
 
         Raises:
@@ -173,7 +170,7 @@ class MqttLink:
         if self._is_hub and self._book.mailbox_of(recipient) is None:
             # A kit without a certificate now (revoked, its new tablet not yet enrolled) is away, not impossible.
             return
-        connection.outgoing.put(Packet(recipient, data, self._urgent(data)))
+        connection.outgoing.put(Packet(recipient, data, urgent))
         if not connection.pump():
             raise LinkDown("link-down")
 

@@ -9,13 +9,6 @@ from dataclasses import dataclass, field
 
 from zhenbao.sync.links.window import Window
 
-SMALL_BYTES = 2048
-
-
-def is_small(data: bytes) -> bool:
-    """The simplest sign of urgency: receipts, word that somebody is there, and single readings are small."""
-    return len(data) <= SMALL_BYTES
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packet:
@@ -55,7 +48,7 @@ class Outgoing:
     def take(self, *, urgent: bool | None = None) -> Packet | None:
         """The next packet that may go now, or None. Something may always go where nothing is under way.
 
-        An urgent packet goes whatever the window says: it is small.
+        An urgent packet goes whatever the window says; whoever hands it over bounds how many there are.
 
         Args:
             urgent: only such, or only others; None: urgent ones first.
@@ -76,10 +69,12 @@ class Outgoing:
         with self._lock:
             at_s = self._under_way.pop(packet, None)
             if at_s is not None:
-                self._backlog_bytes -= len(packet.data)
-                self.window.answered(len(packet.data), self.monotonic_s() - at_s)
+                size_bytes = len(packet.data)
+                self._backlog_bytes -= size_bytes
+                under_way_bytes = size_bytes + sum(len(other.data) for other in self._under_way)
+                self.window.answered(size_bytes, self.monotonic_s() - at_s, under_way_bytes)
 
     def _has_room(self, size_bytes: int) -> bool:
-        # Urgent packets are not counted: they are small, and must not make a large one wait for ever.
+        # Urgent ones are not counted: a stream of answers must not make a report wait for ever.
         under_way = sum(len(packet.data) for packet in self._under_way if not packet.urgent)
         return not under_way or under_way + size_bytes <= self.window.size_bytes

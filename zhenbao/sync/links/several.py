@@ -15,7 +15,6 @@ from typing import Protocol
 
 from zhenbao.model.errors import LinkDown, Rejected
 from zhenbao.sync.link import Link
-from zhenbao.sync.links.outgoing import is_small
 
 STALLED_S = 10.0
 """A road that has acknowledged nothing for so long, with bytes under way, is passed by: half-open, or as good as."""
@@ -86,7 +85,6 @@ class SeveralRoads:
     Args:
         roads: by name, the preferred one first.
         choose: which roads a packet may take; may be replaced at any time.
-        urgent: whether a packet is urgent.
         monotonic_s: a clock that never goes back.
     """
 
@@ -95,14 +93,12 @@ class SeveralRoads:
         roads: dict[str, Road],
         *,
         choose: Choice = in_order,
-        urgent: Callable[[bytes], bool] = is_small,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.on_message: Callable[[str, bytes], None] = lambda sender, data: None
         self.on_up: Callable[[], None] = lambda: None
         self.on_down: Callable[[], None] = lambda: None
         self.choose = choose
-        self._urgent = urgent
         self._monotonic_s = monotonic_s
         self._lanes = {name: _Lane(name, link) for name, link in roads.items()}
         self._lock = threading.RLock()
@@ -145,7 +141,7 @@ class SeveralRoads:
         for lane in self._lanes.values():
             lane.link.hurry()
 
-    def send(self, recipient: str, data: bytes) -> None:
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         """Hand a packet to the first road that takes it.
 
         Raises:
@@ -153,10 +149,10 @@ class SeveralRoads:
             Rejected: those that are connected never will.
         """
         rejected: Rejected | None = None
-        for name in self.choose(Parcel(len(data), self._urgent(data)), self.states()):
+        for name in self.choose(Parcel(len(data), urgent), self.states()):
             lane = self._lanes[name]
             try:
-                lane.link.send(recipient, data)
+                lane.link.send(recipient, data, urgent=urgent)
             except LinkDown:
                 continue
             except Rejected as error:

@@ -62,7 +62,7 @@ class RoadsAtHub:
         for link in self._roads.values():
             link.stop()
 
-    def send(self, recipient: str, data: bytes) -> None:
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         """By the road on which the kit was heard last, else by the first that is connected.
 
         Raises:
@@ -73,7 +73,7 @@ class RoadsAtHub:
         names = [heard.road, *self._roads] if heard is not None else [*self._roads]
         for name in names:
             if self._roads[name].connected:
-                self._roads[name].send(recipient, data)
+                self._roads[name].send(recipient, data, urgent=urgent)
                 return
         raise LinkDown("link-down")
 
