@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zhenbao.agent.keys import pin_hub, set_up_keys
 from zhenbao.agent.settings import KitSettings, save_settings
 from zhenbao.agent.vault.file import Cost
 from zhenbao.agent.vault.unlocked import hold
 from zhenbao.agent.vault.vault import create
 from zhenbao.firmware_sim.bench import Bench
+from zhenbao.model.time import SystemClock
+from zhenbao.sync.keys import card_of, make_keys
 
 RESIDENT = "999999195602290019"
 PASSPHRASE = "5273 8041 9962 1408"
@@ -67,6 +70,16 @@ class KitCommand:
 def give_pin(home: Path, kit_id: str = "kit-test") -> None:
     """What the doctor does once: a passphrase is set, and the kit is unlocked."""
     hold(home, create(home, kit_id, PASSPHRASE, cost=CHEAP))
+
+
+def enrol(home: Path, hub: Any = None, kit_id: str = "kit-test") -> None:
+    """Cards are exchanged with a hub, as a technician does; without one, with a hub that nobody will ever meet."""
+    card = set_up_keys(home, kit_id, SystemClock().now_ms())
+    if hub is None:
+        pin_hub(home, card_of(make_keys("hub", SystemClock().now_ms())).text)
+    else:
+        hub.add_kit(card.text)
+        pin_hub(home, hub.keyring.card.text)
 
 
 def set_up(home: Path, bench: Bench | None, *, hub_port: int = 1) -> KitCommand:

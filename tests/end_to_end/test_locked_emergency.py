@@ -12,11 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bedside import KitCommand, set_up
+from bedside import KitCommand, enrol, set_up
 
 from tests.bad_line import BadLine, Quality
 from zhenbao.agent.emergency import spool
-from zhenbao.agent.keys import pin_hub, set_up_keys
 from zhenbao.agent.settings import load_settings, save_settings
 from zhenbao.agent.vault import unlocked
 from zhenbao.agent.vault.unlocked import forget, hold, unlocked_key
@@ -61,8 +60,7 @@ def bench() -> Iterator[Bench]:
 
 def known_kit(place: Path, bench: Bench, hub: Hub) -> KitCommand:
     kit = set_up(place / "kit", bench, hub_port=hub.mqtt_port)
-    hub.add_kit(set_up_keys(kit.home, "kit-test", hub.clock.now_ms()).text)
-    pin_hub(kit.home, hub.keyring.card.text)
+    enrol(kit.home, hub)
     return kit
 
 

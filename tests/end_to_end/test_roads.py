@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bedside import RESIDENT, KitCommand, set_up
+from bedside import RESIDENT, KitCommand, enrol, set_up
 
 from tests.bad_line import BadLine, Quality
 from tests.hub.county import County
@@ -71,6 +71,7 @@ def test_the_queue_says_lane_by_lane_what_waits_and_why(kit: KitCommand) -> None
 
 
 def test_with_the_service_running_the_commands_show_its_roads_and_follow_it(kit: KitCommand, hub: Hub) -> None:
+    enrol(kit.home, hub)
     with BadLine(hub.mqtt_port, Quality(down=True)) as line:
         point_at(kit, hub_port=line.port)
         service = kit.start("service")
@@ -101,6 +102,7 @@ def test_with_the_service_running_the_commands_show_its_roads_and_follow_it(kit:
 
 
 def test_without_the_service_sync_sends_by_itself_and_gives_up_in_time(kit: KitCommand, hub: Hub) -> None:
+    enrol(kit.home, hub)
     began_s = time.monotonic()
     late = kit("sync", "--watch", "--timeout", "3")  # nobody at port 1
     assert time.monotonic() - began_s < 20
@@ -115,6 +117,7 @@ def test_a_tablet_that_believes_it_is_1970_says_so(kit: KitCommand, tmp_path: Pa
     """The certificate is not yet valid by this clock: waiting would help nobody."""
     if shutil.which("faketime") is None:
         pytest.skip("faketime is not installed (Debian package faketime)")
+    enrol(kit.home)
     county = County(tmp_path / "county")
     try:
         folder = county.enrol("kit-test")

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("pydicom")
 
 import pictures
-from bedside import KitCommand, set_up
+from bedside import KitCommand, enrol, set_up
 
 from zhenbao.hub import backup as backups
 from zhenbao.hub.roster import load_roster
@@ -70,6 +70,7 @@ def attach(kit: KitCommand, *paths: Path) -> None:
 def test_from_the_device_to_the_page_and_back_after_a_restore(tmp_path: Path, hubs: Callable[..., Hub]) -> None:
     hub = hubs()
     kit = set_up(tmp_path / "kit", None, hub_port=hub.mqtt_port)
+    enrol(kit.home, hub)
     first = pictures.dicom(tmp_path / "IM1", frames=6, jpeg=True, PatientName="演示患者甲")
     attach(kit, first)
     assert kit("sync", "--timeout", "40").of("synced")[0]["waiting"] == 0
