@@ -157,6 +157,8 @@ def test_lines_that_break_in_turn_lose_and_double_nothing(scene: Scene) -> None:
         scene.web.cut(down=True)
         scene.county.start()
         until("more by MQTT alone", lambda: scene.state(roads, "mqtt") and scene.hub.counters.accepted > 60)
+        # Readings go before recordings, and are small: the bytes come last.
+        until("MQTT reset in the middle", lambda: scene.mqtt.resets > 0)
         scene.mqtt.quality.reset_after_bytes = scene.web.quality.reset_after_bytes = None
         scene.web.quality.down = False
         scene.everything_arrived_once()
