@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.rules.routes import Route, routes
@@ -76,7 +77,7 @@ def route_for(
     if not taken:
         route = _only("undetermined" if undetermined else "normal")
         taken[route.route_id] = _Taken(route, ())
-    ordered = sorted(taken.values(), key=lambda t: (t.urgency.rank, routes().index(t.route)))
+    ordered = sorted(taken.values(), key=lambda t: (t.urgency.rank, _order()[t.route.route_id]))
     elderly = _only("elderly")
     yellow = sum(t.urgency is Urgency.YELLOW for t in ordered)
     # The joint request replaces the single ones; beside something more urgent it stands among the others.
@@ -124,6 +125,12 @@ def _takes(route: Route, finding: Finding, chest_pain: str) -> bool:
     return trigger.if_chest_pain is None or trigger.if_chest_pain == ("no" if chest_pain == "no" else "yes")
 
 
+@cache
+def _order() -> dict[str, int]:
+    return {route.route_id: place for place, route in enumerate(routes())}
+
+
+@cache
 def _only(kind: str) -> Route:
     """The route of a kind of which the table has one."""
     return next(route for route in routes() if route.trigger.kind == kind)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from zhenbao.hub.store.tables import audit, meta
 
 GENESIS = "0" * 64
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _HEAD = select(meta.c.value).where(meta.c.key == "audit").with_for_update()
 _INSERT = audit.insert()
 _SET_HEAD = update(meta).where(meta.c.key == "audit").values(value=bindparam("head"))
@@ -128,4 +129,4 @@ def _row(
 
 
 def _canonical(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _JSON.encode(value)

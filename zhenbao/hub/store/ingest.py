@@ -90,9 +90,9 @@ def take_all(connection: Connection, envelopes: Sequence[Envelope], here: Here, 
 
 def _take_all(connection: Connection, envelopes: Sequence[Envelope], here: Here, unpack: Unpack) -> Taken:
     ids = {"ids": [envelope.id for envelope in envelopes]}
-    known = {row.envelope_id: Receipt(*row, duplicate=True) for row in connection.execute(_TAKEN, ids)}
+    known = {row.envelope_id: Receipt(*row) for row in connection.execute(_TAKEN, ids)}
     refused = {
-        (id_, sha256): Receipt(id_, sha256, here.epoch, at_ms, duplicate=True, refused=_code(reason))
+        (id_, sha256): Receipt(id_, sha256, here.epoch, at_ms, refused=_code(reason))
         for id_, sha256, reason, at_ms in connection.execute(_REFUSED, ids)
     }
     values = [_read(envelope, unpack) if envelope.id not in known else None for envelope in envelopes]
@@ -103,7 +103,7 @@ def _take_all(connection: Connection, envelopes: Sequence[Envelope], here: Here,
         if before is None or before.body_sha256 != envelope.body_sha256:
             before = refused.get((envelope.id, envelope.body_sha256))
         if before is not None:
-            taken.receipts.append(before)
+            taken.receipts.append(replace(before, duplicate=True))
             continue
         try:
             if envelope.recipient != here.name:
@@ -115,10 +115,10 @@ def _take_all(connection: Connection, envelopes: Sequence[Envelope], here: Here,
             taken.touch(_take(connection, batch, envelope, value, here.now_ms))
         except Rejected as refusal:
             receipt = _set_aside(connection, envelope, str(refusal), here)
-            refused[envelope.id, envelope.body_sha256] = replace(receipt, duplicate=True)
+            refused[envelope.id, envelope.body_sha256] = receipt
         else:
             receipt = Receipt(envelope.id, envelope.body_sha256, here.epoch, here.now_ms)
-            known[envelope.id] = replace(receipt, duplicate=True)
+            known[envelope.id] = receipt
             new.append(_inbox_row(envelope, here))
             if envelope.kind == "encounter":
                 taken.visited.add(envelope.sender)

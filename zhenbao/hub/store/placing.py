@@ -208,6 +208,9 @@ def _deciding(readings: Sequence[_Reading]) -> tuple[Observation, int, int]:
 
     One fresh critical reading means that somebody is with the patient now, whatever came late beside it.
     """
+    if len(readings) == 1:
+        ((reading, received),) = readings
+        return reading, received, reading.effective_ms
     rank = min(reading.urgency.rank for reading, _ in readings)
     urgent = [(reading, received) for reading, received in readings if reading.urgency.rank == rank]
     reading, received = min(urgent, key=lambda pair: pair[1] - pair[0].effective_ms)
