@@ -14,6 +14,7 @@ from tests.hub.conftest import ROSTER, HandClock, KitVoice
 from zhenbao.hub.store import HubStore, audit, tables
 from zhenbao.model.emergency import Emergency
 from zhenbao.model.finding import Urgency
+from zhenbao.model.ids import uuid7
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
 from zhenbao.sync.envelope import Envelope
@@ -103,10 +104,10 @@ def test_an_emergency_and_its_batch_know_each_other(store: HubStore, kit: KitVoi
     one, other = parts(), parts()
     sent = [
         kit.envelope(one[2]),
-        kit.envelope(Emergency(*one)),
-        kit.envelope(Emergency(*other)),
+        kit.envelope(Emergency(uuid7(1), *one)),
+        kit.envelope(Emergency(uuid7(1), *other)),
         kit.envelope(other[2]),
-        kit.envelope(Emergency(*other)),
+        kit.envelope(Emergency(uuid7(1), *other)),
     ]
     receipts = store.accept(sent, kit.clock.now_ms())
     assert [receipt.refused for receipt in receipts] == ["", "other-body", "", "", "other-body"]

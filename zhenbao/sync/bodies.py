@@ -31,6 +31,7 @@ _HEX = re.compile(r"((?:[0-9a-f]{2}){8,})")
 """Digests inside a text travel as bytes, half as long."""
 _EXACT = 1 << 53
 """Up to here every whole number is a float of its own."""
+_PLAIN = frozenset((bytes, float, bool, NoneType))
 Walk = Callable[[Any], Any]
 
 
@@ -71,7 +72,7 @@ def _check_storable(value: Any) -> None:
         elif kind is int:
             if not -_MAX_INT <= each <= _MAX_INT:
                 raise Rejected("envelope-body", reason="integer beyond 64 bits")
-        elif kind is dict or kind is list or isinstance(each, Mapping | list | tuple):
+        elif kind not in _PLAIN and isinstance(each, Mapping | list | tuple):
             _check_storable(each)
 
 

@@ -122,8 +122,10 @@ def close(connection: Connection, item: WorkItem, login: str, roster: Roster, no
 
 
 def _look_up(connection: Connection, ids: list[UUID], unpack_: Unpack) -> _Known:
+    items = {item.encounter_id: item for item in map(as_item, connection.execute(_ITEMS, {"ids": ids}))}
     covered: defaultdict[UUID, set[UUID]] = defaultdict(set)
-    for row in connection.execute(_SIGNED, {"ids": ids}):
+    # Reports are written on cases.
+    for row in connection.execute(_SIGNED, {"ids": list(items)}) if items else ():
         covered[row.encounter_id] |= {UUID(id_) for id_ in json.loads(row.observation_ids or "[]")}
     fresh: defaultdict[UUID, list[_Reading]] = defaultdict(list)
     for encounter_id, body, received_ms in connection.execute(_READINGS, {"ids": ids}):
@@ -138,7 +140,7 @@ def _look_up(connection: Connection, ids: list[UUID], unpack_: Unpack) -> _Known
     last = [readings[-1][0] for readings in fresh.values()]
     people = list({reading.patient_id for reading in last})
     return _Known(
-        {item.encounter_id: item for item in map(as_item, connection.execute(_ITEMS, {"ids": ids}))},
+        items,
         fresh,
         {row.id: row.birth_date for row in connection.execute(_BORN, {"ids": people})},
         chest_pain,
