@@ -29,7 +29,7 @@ class End:
     def stop(self) -> None:
         self.connected = False
 
-    def send(self, recipient: str, data: bytes) -> None:
+    def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         """Hand over.
 
         Raises:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from zhenbao.hub.store import HubStore, audit
 from zhenbao.hub.store.tables import kit_keys, kits
@@ -16,6 +17,10 @@ from zhenbao.sync.peers import Peer, Signer, signer_on
 
 OVERLAP_MS = 30 * 86_400_000
 """How long a kit's older key is taken after its newer one is known: a kit may lie in a drawer for a month."""
+_PEER = select(kits).where(kits.c.kit_id == bindparam("wanted"))
+_SIGNER = (
+    select(kits).join(kit_keys, kit_keys.c.kit_id == kits.c.kit_id).where(kit_keys.c.key_id == bindparam("wanted"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +63,11 @@ class HubKeyring:
 
     def signer(self, key_id: bytes) -> Signer | None:
         with self._store.reading() as connection:
-            row = connection.execute(
-                select(kits.c.kit_id, kits.c.pinned_ms)
-                .join(kit_keys, kit_keys.c.kit_id == kits.c.kit_id)
-                .where(kit_keys.c.key_id == key_id)
-            ).one_or_none()
-            peer = _peer(connection, row.kit_id) if row is not None else None
-        if row is None or peer is None:
+            row = connection.execute(_SIGNER, {"wanted": key_id}).one_or_none()
+        if row is None:
             return None
         overlap = self._store.clock.now_ms() - row.pinned_ms < OVERLAP_MS
-        return signer_on(peer, key_id, old_accepted=overlap)
+        return signer_on(_as_peer(row), key_id, old_accepted=overlap)
 
     def pin(self, card: Card) -> bool:
         with self._store.writing() as connection:
@@ -157,7 +157,9 @@ def _keep(connection: Connection, card: Card, now_ms: int) -> None:
 
 
 def _peer(connection: Connection, name: str) -> Peer | None:
-    row = connection.execute(select(kits).where(kits.c.kit_id == name)).one_or_none()
-    if row is None:
-        return None
+    row = connection.execute(_PEER, {"wanted": name}).one_or_none()
+    return None if row is None else _as_peer(row)
+
+
+def _as_peer(row: Row[Any]) -> Peer:
     return Peer(read_card(row.card), row.revoked_ms is not None, row.knows)

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from zhenbao.hub.access import check, leads
-from zhenbao.hub.store import audit, outbox, records, work
+from zhenbao.hub.store import audit, outbox, placing, records, work
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.tables import reports, views
@@ -92,7 +92,7 @@ class Reports:
             )
             outbox.post(connection, self._store.sender, report, report.id, item.kit_id, now_ms)
             if leads(author, item):
-                work.close(connection, item, author.login, self._store.roster, now_ms)
+                placing.close(connection, item, author.login, self._store.roster, now_ms)
         return report
 
     def discard(self, case_id: UUID, author: Practitioner) -> None:

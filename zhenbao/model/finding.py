@@ -21,12 +21,15 @@ class Urgency(StrEnum):
     @property
     def rank(self) -> int:
         """0 is the most urgent."""
-        return list(Urgency).index(self)
+        return _RANKS[self.value]
 
     @property
     def mark(self) -> str:
         """A shape beside the colour, for those who cannot tell colours in sunlight."""
         return "●▲◆■✓"[self.rank]
+
+
+_RANKS = {urgency.value: rank for rank, urgency in enumerate(Urgency)}
 
 
 @dataclass(frozen=True, slots=True)

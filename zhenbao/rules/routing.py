@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.rules.routes import Route, routes
@@ -62,7 +63,17 @@ def route_for(
         chest_pain: ``yes``, ``no`` or ``unknown``.
         now_late_min: minutes from capture to receipt at the hub.
     """
-    findings = tuple(findings)
+    elderly, late = _only("elderly").trigger, _only("late").trigger
+    return _routing(
+        tuple(findings),
+        age_years is not None and age_years >= (elderly.age_from_years or 0),
+        chest_pain,
+        now_late_min > (late.late_above_min or 0),
+    )
+
+
+@lru_cache(maxsize=256)
+def _routing(findings: tuple[Finding, ...], is_elderly: bool, chest_pain: str, came_late: bool) -> Routing:
     present = [f for f in findings if f.status == "present" and f.urgency is not Urgency.GREEN]
     taken: dict[str, _Taken] = {}
     for finding in present:
@@ -76,20 +87,16 @@ def route_for(
     if not taken:
         route = _only("undetermined" if undetermined else "normal")
         taken[route.route_id] = _Taken(route, ())
-    ordered = sorted(taken.values(), key=lambda t: (t.urgency.rank, routes().index(t.route)))
+    ordered = sorted(taken.values(), key=lambda t: (t.urgency.rank, _order()[t.route.route_id]))
     elderly = _only("elderly")
     yellow = sum(t.urgency is Urgency.YELLOW for t in ordered)
     # The joint request replaces the single ones; beside something more urgent it stands among the others.
-    if (
-        age_years is not None
-        and age_years >= (elderly.trigger.age_from_years or 0)
-        and yellow >= (elderly.trigger.yellow_from or 0)
-    ):
+    if is_elderly and yellow >= (elderly.trigger.yellow_from or 0):
         place = next(n for n, t in enumerate(ordered) if t.urgency is Urgency.YELLOW)
         ordered.insert(place, _Taken(elderly, ()))
     first = ordered[0]
     late = _only("late")
-    is_late = first.urgency is Urgency.RED and now_late_min > (late.trigger.late_above_min or 0)
+    is_late = first.urgency is Urgency.RED and came_late
     return Routing(
         first.urgency,
         first.route,
@@ -124,6 +131,12 @@ def _takes(route: Route, finding: Finding, chest_pain: str) -> bool:
     return trigger.if_chest_pain is None or trigger.if_chest_pain == ("no" if chest_pain == "no" else "yes")
 
 
+@cache
+def _order() -> dict[str, int]:
+    return {route.route_id: place for place, route in enumerate(routes())}
+
+
+@cache
 def _only(kind: str) -> Route:
     """The route of a kind of which the table has one."""
     return next(route for route in routes() if route.trigger.kind == kind)

@@ -31,6 +31,7 @@ _HEX = re.compile(r"((?:[0-9a-f]{2}){8,})")
 """Digests inside a text travel as bytes, half as long."""
 _EXACT = 1 << 53
 """Up to here every whole number is a float of its own."""
+_PLAIN = frozenset((bytes, float, bool, NoneType))
 Walk = Callable[[Any], Any]
 
 
@@ -49,7 +50,7 @@ def unpack_value(body: bytes, type_: Any) -> Any:
     """
     try:
         plain = loads(body)
-        _check_storable(plain)
+        _check_storable([plain])
         walk = _decoder(type_)
         return msgspec.convert(plain if walk is None else walk(plain), type_, builtin_types=(bytes, UUID))
     except Rejected as error:
@@ -62,21 +63,17 @@ def unpack_value(body: bytes, type_: Any) -> Any:
 
 
 def _check_storable(value: Any) -> None:
-    """Refuse what no database here can keep: integers beyond 64 bits, NUL in text."""
-    match value:
-        case int() if abs(value) > _MAX_INT:
-            raise Rejected("envelope-body", reason="integer beyond 64 bits")
-        case str() if "\0" in value:
-            raise Rejected("envelope-body", reason="NUL in text")
-        case Mapping():
-            for key, inner in value.items():
-                _check_storable(key)
-                _check_storable(inner)
-        case list() | tuple():
-            for inner in value:
-                _check_storable(inner)
-        case _:
-            pass
+    """Refuse a list or a map with what no database here can keep: integers beyond 64 bits, NUL in text."""
+    for each in (*value, *value.values()) if isinstance(value, Mapping) else value:
+        kind = type(each)
+        if kind is str:
+            if "\0" in each:
+                raise Rejected("envelope-body", reason="NUL in text")
+        elif kind is int:
+            if not -_MAX_INT <= each <= _MAX_INT:
+                raise Rejected("envelope-body", reason="integer beyond 64 bits")
+        elif kind not in _PLAIN and isinstance(each, Mapping | list | tuple):
+            _check_storable(each)
 
 
 @cache
@@ -156,19 +153,21 @@ def _encode_dataclass(type_: type[Any]) -> Walk:
 
 
 def _decode_dataclass(type_: type[Any]) -> Walk:
-    names: dict[int | str, str] = dict(enumerate(_numbers().get(type_.__name__, ()), 1))
-    hints = get_type_hints(type_)
-    walks = {name: _decoder(hint) for name, hint in hints.items()}
+    known = {name: (name, _decoder(hint)) for name, hint in get_type_hints(type_).items()}
+    numbers = enumerate(_numbers().get(type_.__name__, ()), 1)
+    # Whatever else there is, is of a newer sender, and is ignored.
+    plan: dict[Any, tuple[str, Walk | None]] = known | {
+        number: known[name] for number, name in numbers if name in known
+    }
 
     def walk(plain: Any) -> Any:
-        if not isinstance(plain, Mapping):
+        # The first question is the quick one.
+        if type(plain) is not dict and not isinstance(plain, Mapping):
             return plain
         made: dict[str, Any] = {}
         for key, held in plain.items():
-            # A number that is not known is of a newer sender, and is ignored as an unknown name is.
-            name = names.get(key) if isinstance(key, int) else key
-            if isinstance(name, str):
-                inner = walks.get(name)
+            if (planned := plan.get(key)) is not None:
+                name, inner = planned
                 made[name] = held if inner is None else inner(held)
         return made
 

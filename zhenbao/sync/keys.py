@@ -13,7 +13,7 @@ import contextlib
 import os
 import secrets
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -184,6 +184,7 @@ def card_of(keys: OwnKeys) -> Card:
     return Card(keys.name, public, spare, data)
 
 
+@lru_cache(maxsize=1024)
 def read_card(data: bytes) -> Card:
     """A card from its bytes, every signature checked.
 

@@ -6,23 +6,22 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from threading import Lock
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.exc import DataError
 
 from zhenbao.hub.roster import Roster, load_roster
 from zhenbao.hub.store import audit, outbox, terms, transfers
 from zhenbao.hub.store.database import Database
-from zhenbao.hub.store.ingest import Cases, place_all, take
+from zhenbao.hub.store.ingest import Here, take_all
+from zhenbao.hub.store.placing import place_all
 from zhenbao.hub.store.tables import inbox, meta, quarantine
-from zhenbao.model.errors import Rejected
 from zhenbao.model.report import Receipt
 from zhenbao.model.time import Clock
-from zhenbao.sync.envelope import Envelope, Waiting
+from zhenbao.sync.envelope import Envelope, Waiting, unpack
 from zhenbao.sync.mailbox import Transfer
 from zhenbao.sync.parts import Part
 
@@ -145,40 +144,15 @@ class HubStore:
         Raises:
             StorageError: ``hub-write``: nothing was kept and nothing may be receipted; the kit sends it again.
         """
+        unpack_once = cache(unpack)
         with self.writing() as connection:
-            seen = _Seen(connection, [envelope.id for envelope in envelopes])
-            receipts = [self._accept(connection, seen, envelope, now_ms) for envelope in envelopes]
-            seen.keep(connection)
-            place_all(connection, seen.cases, self.roster, now_ms)
-            if seen.visited and terms.backup_every_h(connection) is not None:
-                terms.tell(connection, self.sender, self._epoch, sorted(seen.visited), now_ms)
-        for receipt in receipts:
+            taken = take_all(connection, envelopes, Here(self.name, self._epoch, now_ms), unpack_once)
+            place_all(connection, taken.cases, self.roster, now_ms, unpack_once)
+            if taken.visited and terms.backup_every_h(connection) is not None:
+                terms.tell(connection, self.sender, self._epoch, sorted(taken.visited), now_ms)
+        for receipt in taken.receipts:
             self._count(receipt)
-        return receipts
-
-    def _accept(self, connection: Connection, seen: _Seen, envelope: Envelope, now_ms: int) -> Receipt:
-        known = self._known(seen, envelope)
-        if known is not None:
-            return known
-        try:
-            with connection.begin_nested():
-                if envelope.recipient != self.name:
-                    raise Rejected("other-recipient")
-                if envelope.id in seen.taken:
-                    raise Rejected("other-body")
-                cases = take(connection, envelope, now_ms)
-        except Rejected as refusal:
-            return self._set_aside(connection, seen, envelope, refusal, now_ms)
-        except (DataError, OverflowError):
-            # A number or a text that no column holds: this envelope alone is set aside, nothing is held up.
-            too_large = Rejected("envelope-body", reason="a value is beyond what can be stored")
-            return self._set_aside(connection, seen, envelope, too_large, now_ms)
-        seen.take(envelope, self._epoch, now_ms)
-        if envelope.kind == "encounter":
-            seen.visited.add(envelope.sender)
-        for encounter_id, completed in cases.items():
-            seen.cases[encounter_id] = completed or seen.cases.get(encounter_id, False)
-        return Receipt(envelope.id, envelope.body_sha256, self._epoch, now_ms)
+        return taken.receipts
 
     # Parts
 
@@ -247,84 +221,7 @@ class HubStore:
     def close(self) -> None:
         self.database.close()
 
-    def _known(self, seen: _Seen, envelope: Envelope) -> Receipt | None:
-        """The answer that was given before to this id with this body."""
-        sha256_ = envelope.body_sha256
-        taken = seen.taken.get(envelope.id)
-        if taken is not None and taken["body_sha256"] == sha256_:
-            return Receipt(envelope.id, sha256_, taken["epoch"], taken["received_ms"], duplicate=True)
-        refused = seen.refused.get((envelope.id, sha256_))
-        if refused is not None:
-            reason, at_ms = refused
-            return Receipt(envelope.id, sha256_, self._epoch, at_ms, duplicate=True, refused=_code(reason))
-        return None
-
-    def _set_aside(
-        self, connection: Connection, seen: _Seen, envelope: Envelope, refusal: Rejected, now_ms: int
-    ) -> Receipt:
-        reason = str(refusal)[:500]
-        seen.refused[envelope.id, envelope.body_sha256] = (reason, now_ms)
-        connection.execute(
-            insert(quarantine).values(
-                direction="in",
-                envelope_id=envelope.id,
-                peer=envelope.sender,
-                kind=envelope.kind,
-                subject_id=envelope.subject_id,
-                body=envelope.body,
-                body_sha256=envelope.body_sha256,
-                reason=reason,
-                at_ms=now_ms,
-            )
-        )
-        return Receipt(envelope.id, envelope.body_sha256, self._epoch, now_ms, refused=refusal.code)
-
     def _count(self, receipt: Receipt) -> None:
         name = "refused" if receipt.refused else "duplicates" if receipt.duplicate else "accepted"
         with self._counts_lock:
             self._counts[name] += 1
-
-
-class _Seen:
-    """What is known of the ids of one batch: asked once for all, and written once at the end."""
-
-    def __init__(self, connection: Connection, ids: Sequence[UUID]) -> None:
-        self.taken: dict[UUID, dict[str, Any]] = {
-            row.envelope_id: dict(row._mapping)
-            for row in connection.execute(select(inbox).where(inbox.c.envelope_id.in_(ids)))
-        }
-        aside = select(
-            quarantine.c.envelope_id, quarantine.c.body_sha256, quarantine.c.reason, quarantine.c.at_ms
-        ).where(quarantine.c.direction == "in", quarantine.c.envelope_id.in_(ids))
-        self.refused: dict[tuple[UUID, bytes], tuple[str, int]] = {
-            (row.envelope_id, row.body_sha256): (row.reason, row.at_ms) for row in connection.execute(aside)
-        }
-        self.cases: Cases = {}
-        self.visited: set[str] = set()
-        """Kits of which an encounter was taken."""
-        self._new: list[dict[str, Any]] = []
-
-    def take(self, envelope: Envelope, epoch: str, now_ms: int) -> None:
-        row = {
-            "envelope_id": envelope.id,
-            "sender": envelope.sender,
-            "boot": envelope.boot,
-            "sequence": envelope.sequence,
-            "kind": envelope.kind,
-            "subject_id": envelope.subject_id,
-            "created_ms": envelope.created_ms,
-            "body_sha256": envelope.body_sha256,
-            "received_ms": now_ms,
-            "epoch": epoch,
-        }
-        self.taken[envelope.id] = row
-        self._new.append(row)
-
-    def keep(self, connection: Connection) -> None:
-        if self._new:
-            connection.execute(insert(inbox), self._new)
-
-
-def _code(reason: str) -> str:
-    """The error's code in front of its facts."""
-    return reason.partition(":")[0]

@@ -10,12 +10,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from zhenbao.hub.store.tables import patient_links, patient_versions, patients
 from zhenbao.model.ids import uuid7
 from zhenbao.model.patient import Patient
-from zhenbao.sync.envelope import Envelope, unpack
+from zhenbao.sync.envelope import unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +39,6 @@ class Version:
     patient: Patient
     kit_id: str
     received_ms: int
-
-
-def keep_version(connection: Connection, envelope: Envelope, patient: Patient, now_ms: int) -> None:
-    """Keep a version, also one that is older than what is shown; the same content is kept once."""
-    mine = patient_versions.c.patient_id == patient.id
-    known = select(patient_versions.c.number).where(mine, patient_versions.c.body == envelope.body)
-    if connection.execute(known).first() is not None:
-        return
-    last = connection.execute(select(func.max(patient_versions.c.number)).where(mine)).scalar() or 0
-    connection.execute(
-        insert(patient_versions).values(
-            patient_id=patient.id,
-            number=last + 1,
-            kit_id=envelope.sender,
-            received_ms=now_ms,
-            body=envelope.body,
-        )
-    )
 
 
 def versions(connection: Connection, patient_id: UUID) -> list[Version]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from zhenbao.hub.store.tables import kit_places, organisations
 from zhenbao.model.errors import InputError
@@ -23,6 +24,10 @@ _ABOVE: dict[Kind, tuple[Kind, ...]] = {
     "care-home": ("township", "county"),
 }
 """What may stand directly above. A provincial partner is beside the tree: it sees what a consultation shows it."""
+
+_PLACES = select(kit_places.c.kit_id, kit_places.c.org_id).where(
+    kit_places.c.kit_id.in_(bindparam("kits", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,8 @@ def place_kit(connection: Connection, kit_id: str, org_id: str, now_ms: int) -> 
     connection.execute(insert(kit_places).values(kit_id=kit_id, org_id=org_id, since_ms=now_ms))
 
 
-def of_kit(connection: Connection, kit_id: str) -> str:
-    """Where a kit stands; ``ROOT`` where nobody has said."""
-    found = connection.execute(select(kit_places.c.org_id).where(kit_places.c.kit_id == kit_id)).scalar()
-    return found if found is not None else ROOT
+def of_kits(connection: Connection, kit_ids: Collection[str]) -> dict[str, str]:
+    """Where each of these kits stands; ``ROOT`` where nobody has said."""
+    return dict.fromkeys(kit_ids, ROOT) | {
+        row.kit_id: row.org_id for row in connection.execute(_PLACES, {"kits": list(kit_ids)})
+    }

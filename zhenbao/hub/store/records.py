@@ -1,16 +1,14 @@
-"""What the kits sent, kept as it came: patients, encounters, observations, recordings.
+"""What the kits sent, kept as it came: patients, encounters, observations, recordings (``batch`` writes the others).
 
-An observation or a recording is written once; the same id with another content is refused. A patient or an
-encounter may be sent again by its kit with more known of it: the newest by the kit's own sequence stays.
+A recording is written once; the same id with another content is refused.
 """
 
 from collections.abc import Iterable
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, insert, select
 
-from zhenbao.hub.store import identities
 from zhenbao.hub.store.tables import encounters, observations, patients, recordings, report_reads
 from zhenbao.model.errors import Rejected
 from zhenbao.model.observation import Observation
@@ -21,73 +19,36 @@ from zhenbao.signal.ecg.compress.recordings import plain
 from zhenbao.sync.envelope import Envelope, unpack
 
 
-def save_patient(connection: Connection, envelope: Envelope, patient: Patient, now_ms: int) -> bool:
-    """Show the newest version and keep every one. Returns False for an older one."""
-    identities.keep_version(connection, envelope, patient, now_ms)
-    return _save_newest(
-        connection,
-        patients,
-        envelope,
-        patient.id,
-        now_ms,
-        {"resident_number": patient.resident_number, "birth_date": patient.birth_date},
-    )
-
-
-def save_encounter(connection: Connection, envelope: Envelope, encounter: Encounter, now_ms: int) -> bool:
-    """Keep the newest version. Returns False for an older one."""
-    return _save_newest(
-        connection,
-        encounters,
-        envelope,
-        encounter.id,
-        now_ms,
-        {"patient_id": encounter.patient_id, "started_ms": encounter.started_ms},
-    )
-
-
-def save_observation(connection: Connection, envelope: Envelope, observation: Observation, now_ms: int) -> bool:
-    """Keep it. Returns False when it is known.
+def save_recording(connection: Connection, envelope: Envelope, recording: Recording, now_ms: int) -> None:
+    """Keep it; one that is known changes nothing.
 
     Raises:
         Rejected: ``other-body``.
     """
-    return _save_once(
-        connection,
-        observations,
-        envelope,
-        observation.id,
-        now_ms,
-        {
-            "patient_id": observation.patient_id,
-            "encounter_id": observation.encounter_id,
-            "kit_id": observation.kit_id,
-            "code": observation.code,
-            "urgency": observation.urgency.value,
-            "effective_ms": observation.effective_ms,
-            "clock_ahead_ms": envelope.clock_ahead_ms,
-        },
-    )
+    known = connection.execute(select(recordings.c.body).where(recordings.c.id == recording.id)).scalar()
+    if known is None:
+        connection.execute(
+            insert(recordings).values(
+                id=recording.id,
+                observation_id=recording.observation_id,
+                kind=recording.kind,
+                started_ms=recording.started_ms,
+                received_ms=now_ms,
+                body=envelope.body,
+            )
+        )
+    else:
+        check_same(envelope, known)
 
 
-def save_recording(connection: Connection, envelope: Envelope, recording: Recording, now_ms: int) -> bool:
-    """Keep it. Returns False when it is known.
+def check_same(envelope: Envelope, known: bytes) -> None:
+    """Whether a body says what is known under its id: kits of different versions pack the same value differently.
 
     Raises:
         Rejected: ``other-body``.
     """
-    return _save_once(
-        connection,
-        recordings,
-        envelope,
-        recording.id,
-        now_ms,
-        {
-            "observation_id": recording.observation_id,
-            "kind": recording.kind,
-            "started_ms": recording.started_ms,
-        },
-    )
+    if known != envelope.body and unpack(envelope.kind, known) != unpack(envelope.kind, envelope.body):
+        raise Rejected("other-body")
 
 
 def save_report_read(connection: Connection, read: ReportRead, now_ms: int) -> None:
@@ -121,20 +82,13 @@ def encounter(connection: Connection, encounter_id: UUID) -> Encounter | None:
 
 def observations_of(connection: Connection, encounter_id: UUID) -> list[tuple[Observation, int]]:
     """The readings of an encounter, each with its time of receipt, in order of their taking."""
-    return [(reading, received_ms) for reading, received_ms, _ in arrivals_of(connection, encounter_id)]
-
-
-def arrivals_of(connection: Connection, encounter_id: UUID) -> list[tuple[Observation, int, int]]:
-    """Likewise, and by how many ms the kit's clock was ahead of the hub's when it sent each."""
     found = connection.execute(
-        select(observations.c.body, observations.c.received_ms, observations.c.clock_ahead_ms)
+        select(observations.c.body, observations.c.received_ms)
         .where(observations.c.encounter_id == encounter_id)
         .order_by(observations.c.effective_ms, observations.c.id)
     )
     return [
-        (value, row.received_ms, row.clock_ahead_ms)
-        for row in found
-        if isinstance(value := unpack("observation", row.body), Observation)
+        (value, row.received_ms) for row in found if isinstance(value := unpack("observation", row.body), Observation)
     ]
 
 
@@ -156,35 +110,3 @@ def signed_recordings(connection: Connection, observation_ids: Iterable[UUID]) -
         .order_by(recordings.c.id)
     )
     return tuple(SignedRecording(row.id, sha256(row.body).hexdigest()) for row in found)
-
-
-def _save_once(
-    connection: Connection, table: Table, envelope: Envelope, id_: UUID, now_ms: int, columns: dict[str, object]
-) -> bool:
-    known = connection.execute(select(table.c.body).where(table.c.id == id_)).scalar()
-    if known is None:
-        connection.execute(insert(table).values(id=id_, received_ms=now_ms, body=envelope.body, **columns))
-        return True
-    if known != envelope.body and unpack(envelope.kind, known) != unpack(envelope.kind, envelope.body):
-        raise Rejected("other-body")
-    return False
-
-
-def _save_newest(
-    connection: Connection, table: Table, envelope: Envelope, id_: UUID, now_ms: int, columns: dict[str, object]
-) -> bool:
-    known = connection.execute(select(table.c.sender, table.c.sequence).where(table.c.id == id_)).one_or_none()
-    if known is not None and known.sender == envelope.sender and known.sequence > envelope.sequence:
-        return False
-    values = {
-        "sender": envelope.sender,
-        "sequence": envelope.sequence,
-        "received_ms": now_ms,
-        "body": envelope.body,
-        **columns,
-    }
-    if known is None:
-        connection.execute(insert(table).values(id=id_, **values))
-    else:
-        connection.execute(update(table).where(table.c.id == id_).values(**values))
-    return True

@@ -1,0 +1,258 @@
+"""The cases of a batch: made or ranked anew from all that is known of their encounters.
+
+Everything is looked up once for the whole batch, each case is decided from memory, and all are written together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
+
+from zhenbao.hub.roster import Roster
+from zhenbao.hub.routing import Placement
+from zhenbao.hub.routing import place as route
+from zhenbao.hub.store import audit, organisations, work
+from zhenbao.hub.store.tables import encounters, observations, patients, reports, work_items
+from zhenbao.hub.store.work import HUB, WorkItem, as_item
+from zhenbao.model.finding import Urgency
+from zhenbao.model.ids import uuid7
+from zhenbao.model.observation import Observation
+from zhenbao.model.patient import Encounter
+from zhenbao.model.time import age_years
+from zhenbao.sync.envelope import Body, unpack
+
+Unpack = Callable[[str, bytes], Body]
+_Reading = tuple[Observation, int, int]
+"""A reading, when it came, and by how many ms the kit's clock was ahead then."""
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_ITEMS = select(work_items).where(work_items.c.encounter_id.in_(_IDS)).with_for_update()
+_READINGS = (
+    select(observations.c.encounter_id, observations.c.body, observations.c.received_ms, observations.c.clock_ahead_ms)
+    .where(observations.c.encounter_id.in_(_IDS))
+    .order_by(observations.c.effective_ms, observations.c.id)
+)
+_SIGNED = select(reports.c.encounter_id, reports.c.observation_ids).where(
+    reports.c.encounter_id.in_(_IDS), reports.c.status == "signed"
+)
+_BORN = select(patients.c.id, patients.c.birth_date).where(patients.c.id.in_(_IDS))
+_ENCOUNTERS = select(encounters.c.body).where(encounters.c.id.in_(_IDS))
+_OPEN = insert(work_items)
+_RANK = update(work_items).where(work_items.c.id == bindparam("item_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the hub has of the encounters of a batch."""
+
+    items: dict[UUID, WorkItem]
+    fresh: dict[UUID, list[_Reading]]
+    """Readings that no signed report covers, in order of their taking."""
+    born: dict[UUID, date | None]
+    chest_pain: dict[UUID, str]
+    """As the encounter says, where it has come."""
+    org_of_kit: dict[str, str]
+
+
+@dataclass(slots=True)
+class _Changes:
+    opened: list[dict[str, object]] = field(default_factory=list)
+    ranked: list[tuple[UUID, dict[str, object]]] = field(default_factory=list)
+    deeds: list[audit.Deed] = field(default_factory=list)
+
+    def alike(self) -> Iterable[list[dict[str, object]]]:
+        """What is ranked, together where the same columns change."""
+        rows: defaultdict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+        for item_id, columns in self.ranked:
+            rows[tuple(columns)].append({"item_id": item_id, **columns})
+        return rows.values()
+
+    def note(self, action: str, item_id: UUID, placement: Placement) -> None:
+        detail = {
+            "urgency": placement.urgency.value,
+            "route": placement.route_id,
+            "specialty": placement.specialty or "-",
+            "owner": placement.owner or "-",
+        }
+        self.deeds.append(audit.Deed(action, f"case:{item_id}", detail))
+
+
+def place_all(
+    connection: Connection, cases: Mapping[UUID, bool], roster: Roster, now_ms: int, unpack_: Unpack = unpack
+) -> None:
+    """Make or re-rank the cases of encounters from all that is known of them now.
+
+    Args:
+        connection: in a writing transaction.
+        cases: of each encounter, whether it has itself just come for the first time. Critical readings overtake it,
+            so that they are first routed as if every unknown answer were the worse one; before anybody has looked,
+            the answers may therefore also lower the case.
+        roster: who is on duty.
+        now_ms: the hub's time.
+        unpack_: ``envelope.unpack``, or one that remembers what it has unpacked.
+    """
+    if not cases:
+        return
+    known = _look_up(connection, list(cases), unpack_)
+    changes = _Changes()
+    for encounter_id, completed in cases.items():
+        if fresh := known.fresh.get(encounter_id):
+            _place(known, changes, encounter_id, fresh, roster, now_ms, completed=completed)
+    if changes.opened:
+        connection.execute(_OPEN, changes.opened)
+    for rows in changes.alike():
+        connection.execute(_RANK, rows)
+    audit.append_all(connection, now_ms, HUB, changes.deeds)
+
+
+def close(connection: Connection, item: WorkItem, login: str, roster: Roster, now_ms: int) -> None:
+    """A report was signed; readings that it does not cover open the case again at once."""
+    values: dict[str, object] = {"status": "reported", "reported_ms": now_ms}
+    if item.acknowledged_ms is None:
+        values |= {"acknowledged_ms": now_ms, "acknowledged_by": login}
+    work.change(connection, item.id, **values)
+    place_all(connection, {item.encounter_id: False}, roster, now_ms)
+
+
+def _look_up(connection: Connection, ids: list[UUID], unpack_: Unpack) -> _Known:
+    items = {item.encounter_id: item for item in map(as_item, connection.execute(_ITEMS, {"ids": ids}))}
+    covered: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    # Reports are written on cases.
+    for row in connection.execute(_SIGNED, {"ids": list(items)}) if items else ():
+        covered[row.encounter_id] |= {UUID(id_) for id_ in json.loads(row.observation_ids or "[]")}
+    fresh: defaultdict[UUID, list[_Reading]] = defaultdict(list)
+    for encounter_id, body, received_ms, clock_ahead_ms in connection.execute(_READINGS, {"ids": ids}):
+        reading = unpack_("observation", body)
+        if isinstance(reading, Observation) and reading.id not in covered[encounter_id]:
+            fresh[encounter_id].append((reading, received_ms, clock_ahead_ms))
+    chest_pain = {}
+    for body in connection.execute(_ENCOUNTERS, {"ids": ids}).scalars():
+        encounter = unpack_("encounter", body)
+        if isinstance(encounter, Encounter):
+            chest_pain[encounter.id] = encounter.chest_pain
+    last = [readings[-1][0] for readings in fresh.values()]
+    people = list({reading.patient_id for reading in last})
+    return _Known(
+        items,
+        fresh,
+        {row.id: row.birth_date for row in connection.execute(_BORN, {"ids": people})},
+        chest_pain,
+        organisations.of_kits(connection, {reading.kit_id for reading in last}),
+    )
+
+
+def _place(
+    known: _Known,
+    changes: _Changes,
+    encounter_id: UUID,
+    fresh: Sequence[_Reading],
+    roster: Roster,
+    now_ms: int,
+    *,
+    completed: bool,
+) -> None:
+    placement = _route(known, encounter_id, fresh, roster, now_ms)
+    item = known.items.get(encounter_id)
+    if item is None:
+        item_id = uuid7(now_ms)
+        org_id = known.org_of_kit[fresh[-1][0].kit_id]
+        columns = _columns(placement, fresh, now_ms)
+        changes.opened.append({"id": item_id, "encounter_id": encounter_id, "org_id": org_id, **columns})
+        changes.note("case-opened", item_id, placement)
+    elif completed and item.status == "open" and item.acknowledged_ms is None:
+        changes.ranked.append((item.id, _columns(placement, fresh, item.ranked_ms)))
+        if placement.urgency is not item.urgency:
+            changes.note("case-ranked", item.id, placement)
+    elif item.status == "open" and placement.urgency.rank >= item.urgency.rank:
+        # The same or less urgent: the clocks that run and the person who answers stay.
+        others = tuple(sorted({*item.other_routes, *placement.other_routes, placement.route_id} - {item.route_id}))
+        if others != item.other_routes:
+            changes.ranked.append((item.id, {"other_routes": " ".join(others)}))
+        if placement.urgency is item.urgency and item.late and not placement.late:
+            # A reading as critical as the late one, but fresh: somebody is with the patient now.
+            changes.ranked.append((item.id, {"late": False, **_times(fresh)}))
+    elif item.status == "open" or placement.urgency is not Urgency.GREEN:
+        changes.ranked.append((item.id, _columns(placement, fresh, now_ms)))
+        changes.note("case-ranked", item.id, placement)
+
+
+def _route(known: _Known, encounter_id: UUID, readings: Sequence[_Reading], roster: Roster, now_ms: int) -> Placement:
+    last = readings[-1][0]
+    born = known.born.get(last.patient_id)
+    return route(
+        [finding for reading, *_ in readings for finding in reading.findings],
+        age_years=age_years(born, last.effective_ms) if born else None,
+        chest_pain=_chest_pain(known.chest_pain.get(encounter_id, "unknown"), readings),
+        late_min=age_ms(*_deciding(readings)) / 60_000,
+        roster=roster,
+        at_ms=now_ms,
+    )
+
+
+def _chest_pain(told: str, readings: Sequence[_Reading]) -> str:
+    """What anybody answered: a yes counts most, then a no."""
+    answers = {told, *(reading.context.get("chest_pain", "unknown") for reading, *_ in readings)}
+    return next((answer for answer in ("yes", "no") if answer in answers), "unknown")
+
+
+def age_ms(reading: Observation, received_ms: int, clock_ahead_ms: int) -> int:
+    """How old a reading was when it came, by the hub's clock.
+
+    A kit's clock that was ahead when it sent the reading has made it look younger by as much. One that was behind makes
+    it look older, and that stays: it may have been put right only after the taking, and to telephone in vain is the
+    smaller harm.
+    """
+    return received_ms - reading.effective_ms + max(0, clock_ahead_ms)
+
+
+def _deciding(readings: Sequence[_Reading]) -> _Reading:
+    """The most urgent reading; of several the one that was freshest when it came.
+
+    One fresh critical reading means that somebody is with the patient now, whatever came late beside it.
+    """
+    rank = min(reading.urgency.rank for reading, *_ in readings)
+    return min((each for each in readings if each[0].urgency.rank == rank), key=lambda each: age_ms(*each))
+
+
+def _times(readings: Sequence[_Reading]) -> dict[str, object]:
+    reading, received_ms, clock_ahead_ms = _deciding(readings)
+    return {"effective_ms": reading.effective_ms, "received_ms": received_ms, "clock_ahead_ms": clock_ahead_ms}
+
+
+def _columns(placement: Placement, readings: Sequence[_Reading], now_ms: int) -> dict[str, object]:
+    reading, *_ = _deciding(readings)
+    archive = placement.specialty is None
+    return {
+        "patient_id": reading.patient_id,
+        "kit_id": reading.kit_id,
+        "status": "archived" if archive else "open",
+        "urgency": placement.urgency.value,
+        "urgency_rank": placement.urgency.rank,
+        "route_id": placement.route_id,
+        "other_routes": " ".join(placement.other_routes),
+        "lead_rule": placement.lead_rule,
+        "specialty": placement.specialty,
+        "second_specialty": placement.second_specialty,
+        "late": placement.late,
+        **_times(readings),
+        "ranked_ms": now_ms,
+        "ack_due_ms": _due(now_ms, placement.ack_min),
+        "report_due_ms": _due(now_ms, placement.report_min),
+        "owner": placement.owner,
+        "owner_phone": placement.owner_phone,
+        "fallback": placement.fallback,
+        "acknowledged_ms": None,
+        "acknowledged_by": None,
+        "reported_ms": None,
+    }
+
+
+def _due(now_ms: int, minutes: float | None) -> int | None:
+    return None if minutes is None else now_ms + round(minutes * 60_000)
