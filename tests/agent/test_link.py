@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from bedside import KitCommand, set_up
+from bedside import KitCommand, enrol, set_up
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from zhenbao.agent.settings import load_settings, save_settings
@@ -120,6 +120,7 @@ def record(home: Path) -> None:
 def test_the_service_holds_a_waveform_back_at_the_cells_edge_and_says_why(hub: Hub, tmp_path: Path) -> None:
     with Modem("weak") as modem:
         kit = kit_with(tmp_path / "kit", hub_port=hub.mqtt_port, probe_url=hub.web_url, modem_port=modem.port)
+        enrol(kit.home, hub)
         record(kit.home)
         service = kit.start("service")
         try:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from bedside import RESIDENT, Ended, Event, KitCommand
+from bedside import RESIDENT, Ended, Event, KitCommand, give_pin
 
 from zhenbao.agent.settings import KitSettings, load_settings, save_settings
 
@@ -68,6 +68,7 @@ class RemoteKit:
 def kit_beside(table: Devices, tmp_path: Path) -> RemoteKit:
     home = tmp_path / "kit"
     save_settings(home, KitSettings("kit-test", front_end_port=table.where["serial"]))
+    give_pin(home)
     kit = RemoteKit(KitCommand(home), table)
     assert kit("patient", "add", "--name", "演示患者甲", "--number", RESIDENT, "--height", "168").code == 0
     assert kit("visit", "start", "0019", "--chest-pain", "no").code == 0

@@ -27,11 +27,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from sqlcipher3 import dbapi2
-from store_key import KEY, raw
+from store_key import raw
 
-from tests.reliability.disk_worker import BALLAST_BYTES, ECG_BYTES, KIT, reading, trace
+from tests.reliability.disk_worker import BALLAST_BYTES, ECG_BYTES, KEY, KIT, reading, trace
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.store.database import FILE
 from zhenbao.model.errors import StorageError

@@ -32,25 +32,30 @@ class _ReceiptsTooEarly(Watched):
 
     count = 0
 
-    def accept(self, envelope: Any, now_ms: int) -> Any:
-        _ReceiptsTooEarly.count += 1
-        if self._store.name == "hub" and _ReceiptsTooEarly.count % 5 == 0:
-            from zhenbao.model.report import Receipt
+    def accept(self, envelopes: Any, now_ms: int) -> Any:
+        from zhenbao.model.report import Receipt
 
-            return Receipt(envelope.id, envelope.body_sha256, self._store.epoch, now_ms)
-        return self._store.accept(envelope, now_ms)
+        receipts = []
+        for envelope in envelopes:
+            _ReceiptsTooEarly.count += 1
+            if self._store.name == "hub" and _ReceiptsTooEarly.count % 5 == 0:
+                receipts.append(Receipt(envelope.id, envelope.body_sha256, self._store.epoch, now_ms))
+            else:
+                receipts += self._store.accept([envelope], now_ms)
+        return receipts
 
 
 class _Forgets(Watched):
     """Takes any receipt for a receipt of everything: items that never arrived leave the outbox."""
 
-    def receipted(self, receipt: Any) -> bool:
-        settled: bool = self._store.receipted(receipt)
-        if settled and self._store.name != "hub":
-            from dataclasses import replace
+    def receipted(self, receipts: Any, proof: bytes = b"") -> Any:
+        from dataclasses import replace
 
+        settled = self._store.receipted(receipts, proof)
+        if any(settled) and self._store.name != "hub":
             for other in self._store.due(1 << 62, 1):
-                self._store.receipted(replace(receipt, envelope_id=other.id, body_sha256=other.body_sha256))
+                told = replace(receipts[0], envelope_id=other.id, body_sha256=other.body_sha256)
+                self._store.receipted([told], proof)
         return settled
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zhenbao.agent.kit import Kit, open_kit
 from zhenbao.agent.settings import KitSettings, save_settings
+from zhenbao.agent.vault.unlocked import forget, hold
+from zhenbao.agent.vault.vault import create
 from zhenbao.agent.visit import Visit, begin_encounter, confirm_identity, register_patient
 from zhenbao.demo.day.bedside import Bedside, Watching, pair_everything
 from zhenbao.demo.day.clock import DayClock
@@ -71,7 +75,11 @@ def play_day(
             ),
         )
         screen = Watching(words)
-        with open_kit(home, clock, screen) as kit:
+        # The day's kit lives as long as the day: nobody needs its passphrase again.
+        hold(home, create(home, "kit-day", "".join(secrets.choice("0123456789") for _ in range(20))))
+        with contextlib.ExitStack() as ends:
+            ends.callback(forget, home)
+            kit = ends.enter_context(open_kit(home, clock, screen))
             pair_everything(kit, bench)
             accounts = []
             for visit in visits:
