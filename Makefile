@@ -6,13 +6,14 @@
 # make fuzz   ten minutes of damaged bytes for every decoder
 # make disk   every write and sync of the kit's disk fails once; as root, with strace; writes docs/reliability-disk.md
 # make reliability  that nothing is lost, doubled or reordered: stories, power cuts, kills, networks, clocks, strangers; hours (docs/reliability.md)
+# make reliability-small  small versions of these tools and tests of the tools, in some minutes
 # make bench  speed, import and memory beside other packages, as ratios of one run
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format validate bench bluez fuzz disk clean reliability reliability-machine reliability-power reliability-kill \
+.PHONY: reliability-small demo test check format validate bench bluez fuzz disk clean reliability reliability-machine reliability-power reliability-kill \
   reliability-clocks reliability-hostile reliability-network
 .DEFAULT_GOAL := demo
 
@@ -30,7 +31,7 @@ demo: $(READY)
 
 test: $(READY)
 	@./tests/debian-packages
-	@$(BIN)/python -m pytest -n 4 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/reliability
 
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
@@ -75,6 +76,9 @@ PROOF = PYTHONPATH=.:tests $(BIN)/python -m
 RUN = --seed $(SEED) $(if $(CYCLES),--cycles $(CYCLES))
 
 reliability: reliability-machine reliability-power reliability-kill reliability-clocks reliability-hostile reliability-network
+
+reliability-small: $(READY)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/reliability
 
 reliability-machine: $(READY)
 	@$(PROOF) reliability.machine $(RUN)
