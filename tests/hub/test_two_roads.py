@@ -152,6 +152,9 @@ def test_lines_that_break_in_turn_lose_and_double_nothing(scene: Scene) -> None:
     with scene.service() as roads:
         until("some of it", lambda: scene.hub.counters.accepted > 20)
         scene.county.stop()
+        until("the broker is gone", lambda: not scene.state(roads, "mqtt"))
+        scene.readings(60)
+        until("web reset in the middle", lambda: scene.web.resets > 0)
         until("more by the web alone", lambda: scene.state(roads, "https") and scene.hub.counters.accepted > 40)
         scene.readings(20)
         scene.web.cut(down=True)
