@@ -31,7 +31,7 @@ demo: $(READY)
 
 test: $(READY)
 	@./tests/debian-packages
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --ignore tests/reliability
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/reliability
 
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

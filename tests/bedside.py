@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +90,32 @@ def set_up(home: Path, bench: Bench | None, *, hub_port: int = 1) -> KitCommand:
     """A kit with its settings, its meters paired, one patient and an open visit."""
     bluetooth = bench.hci if bench else ""
     front_end = bench.serial_port if bench else "/dev/null-front-end"
+    key = _with_a_visit(home)
+    hold(home, key)
     save_settings(home, KitSettings("kit-test", "测试村", "127.0.0.1", hub_port, bluetooth, front_end))
-    give_pin(home)
+    return KitCommand(home)
+
+
+def _with_a_visit(home: Path) -> Any:
+    """Copies a kit whose patient and visit were taken in once in this process; returns its key."""
+    made, key = _first_kit()
+    shutil.copytree(made, home)
+    return key
+
+
+@cache
+def _first_kit() -> tuple[Path, Any]:
+    folder = Path(tempfile.mkdtemp(prefix="zhenbao-kit-"))
+    atexit.register(shutil.rmtree, folder)
+    home = folder / "kit"
+    save_settings(home, KitSettings("kit-test", "测试村", "127.0.0.1", 1, "", "/dev/null-front-end"))
+    key = create(home, "kit-test", PASSPHRASE, cost=CHEAP)
+    hold(home, key)
     kit = KitCommand(home)
     patient = kit("patient", "add", "--name", "演示患者甲", "--number", RESIDENT, "--height", "168")
     assert patient.code == 0, patient.said
     assert kit("visit", "start", "0019", "--chest-pain", "no").code == 0
-    return kit
+    return home, key
 
 
 def pair(kit: KitCommand, bench: Bench, *devices: str) -> None:

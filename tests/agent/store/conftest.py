@@ -63,9 +63,9 @@ class Ward:
         return replace(reading, **changes)  # type: ignore[arg-type]
 
     @staticmethod
-    def recording(observation: Observation, size: int = 24_000) -> Recording:
+    def recording(observation: Observation, size: int = 24_000, kind: str = "ecg") -> Recording:
         noise = random.Random(size).randbytes(size)  # no codec makes it smaller
-        return Recording(uuid4(), observation.id, "ecg", 500.0, ("I", "II", "III"), "mV", 0.001, NOW, noise)
+        return Recording(uuid4(), observation.id, kind, 500.0, ("I", "II", "III"), "mV", 0.001, NOW, noise)
 
 
 @pytest.fixture

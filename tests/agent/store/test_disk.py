@@ -47,7 +47,7 @@ def _open(home: Path, clock: Any) -> KitStore:
 def _save(store: KitStore, ward: Any, kept: list[Any], lane: Lane) -> None:
     while len(kept) < 500:
         reading = ward.reading("ecg")
-        store.save_observation(reading, [ward.recording(reading, 120_000)], lane=lane)
+        store.save_observation(reading, [ward.recording(reading, 120_000, "flow")], lane=lane)
         kept.append(reading)
 
 
@@ -214,7 +214,7 @@ def test_damage_that_shows_in_use_is_found_at_the_next_opening(home: Path, clock
         ward.admit(store)
         for _ in range(300):
             reading = ward.reading("ecg")
-            store.save_observation(reading, [ward.recording(reading, 120_000)])
+            store.save_observation(reading, [ward.recording(reading, 120_000, "flow")])
     content = bytearray((home / FILE).read_bytes())
     assert len(content) > 32 << 20
     _open(home, clock).close()
