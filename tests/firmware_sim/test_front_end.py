@@ -282,7 +282,7 @@ def test_a_host_that_does_not_read_does_not_stop_the_device(open_port, sinus: Ec
             while (board._recording is not None) != recording:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
-        frames: list[Frame] = []
+        frames = host.collect(STATUS)
         while not samples(frames, 12):  # STATUS may have come before START was read
             assert time.monotonic() < deadline
             frames += host.collect(STATUS)
