@@ -60,8 +60,12 @@ class PulseOximeter:
             FrameError: nothing of what it sent could be read.
         """
         offered = [uuid for uuid in self.decoders if link.has(uuid)]
-        if not offered and link.connected:
-            raise DeviceError("gatt-missing", characteristic=self.protected[0])
+        if not offered:
+            raise (
+                DeviceError("gatt-missing", characteristic=self.protected[0])
+                if link.connected
+                else DeviceError("link-lost")
+            )
         heard = False
         async with link.notifications(*offered) as received:
             self.device = await device_information(link, self.name)
