@@ -183,6 +183,8 @@ class Meter(Peripheral):
         self.unsupported_operators: set[int] = set()
         self.hang_up_after: int | None = None
         self.mute = False
+        self.busy = False
+        """Another procedure is under way: requests are refused with 0xFE."""
         self.measurement = self.protected(0x2A18, PROPERTIES.NOTIFY)
         self.context = self.protected(0x2A34, PROPERTIES.NOTIFY)
         self.control = self.protected(
@@ -200,6 +202,8 @@ class Meter(Peripheral):
 
     def _requested(self, connection: Any, value: bytes) -> None:
         self.requests.append(bytes(value))
+        if self.busy:
+            raise att.ATT_Error(0xFE)
         self.spawn(self._answer(connection, bytes(value)))
 
     async def _answer(self, connection: Any, request: bytes) -> None:

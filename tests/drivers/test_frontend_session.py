@@ -301,6 +301,18 @@ async def test_a_recording_that_still_runs_is_stopped_first(board: Board, link: 
     assert len(events) == 6
 
 
+async def test_a_board_that_cannot_be_brought_to_stop_is_told(board: Board, link: SerialLink) -> None:
+    """It says yes to every STOP and goes on with its old recording."""
+
+    def script(board: Board, command: int, payload: bytes) -> None:
+        board.ecg(4000)
+        board.ack(command, 3 if command == START else 0)
+
+    board.script = script
+    assert await everything(FrontEnd(link)) == ([], "front-end-busy")
+    assert board.received == [START, STOP] * 3
+
+
 @pytest.mark.usefixtures("short_waits")
 async def test_a_lost_answer_to_start_begins_anew(board: Board, link: SerialLink) -> None:
     """The document calls commands idempotent, but a second START while one runs is answered busy."""
