@@ -219,7 +219,13 @@ def strip_observation(
 
     observation_id = uuid7(kit.clock.now_ms())
     recording = assemble_strip(
-        head, samples, end, id=uuid7(kit.clock.now_ms()), observation_id=observation_id, started_ms=started_ms
+        head,
+        samples,
+        end,
+        id=uuid7(kit.clock.now_ms()),
+        observation_id=observation_id,
+        started_ms=started_ms,
+        rr_1024=[interval for told in beats if told.contact is not False for interval in told.rr_1024],
     )
     analysis = analyse_ecg(
         recording.values(),
