@@ -27,7 +27,10 @@ from bumble.link import LocalLink
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
+from scripted_board import Board, obey
 
+from zhenbao.drivers.frontend import session
+from zhenbao.drivers.links.serial import SerialLink, open_serial
 from zhenbao.model.errors import FrameError
 
 PROPERTIES, PERMISSIONS = Characteristic.Properties, att.Attribute.Permissions
@@ -300,3 +303,24 @@ def decoded_or_refused() -> Decoded:
         return value
 
     return check
+
+
+@pytest_asyncio.fixture
+async def board() -> AsyncIterator[Board]:
+    board = Board(obey)
+    yield board
+    board.unplug()
+
+
+@pytest_asyncio.fixture
+async def link(board: Board) -> AsyncIterator[SerialLink]:
+    async with open_serial(board.port) as link:
+        yield link
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same waits, ten times shorter."""
+    monkeypatch.setattr(session, "ACK_S", 0.05)
+    monkeypatch.setattr(session, "SILENCE_S", 0.2)
+    monkeypatch.setattr(session, "_MID_FRAME_S", 0.02)

@@ -36,7 +36,7 @@ IN_THE_WHOLE = {
         "end_to_end/test_faults.py::test_frames_lost_on_the_cable_are_no_matter_of_electrodes"
     ),
     Cell("front-end", HELD, "front-end-busy"): (
-        "drivers/test_frontend_session.py::test_a_board_that_cannot_be_brought_to_stop_is_told"
+        "drivers/test_frontend_start_stop.py::test_a_board_that_cannot_be_brought_to_stop_is_told"
     ),
 }
 """What no driver tells alone, and the test that shows it."""
