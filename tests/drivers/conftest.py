@@ -27,7 +27,10 @@ from bumble.link import LocalLink
 from bumble.pairing import PairingConfig, PairingDelegate
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
+from scripted_board import Board, obey
 
+from zhenbao.drivers.frontend import session
+from zhenbao.drivers.links.serial import SerialLink, open_serial
 from zhenbao.model.errors import FrameError
 
 PROPERTIES, PERMISSIONS = Characteristic.Properties, att.Attribute.Permissions
@@ -183,6 +186,8 @@ class Meter(Peripheral):
         self.unsupported_operators: set[int] = set()
         self.hang_up_after: int | None = None
         self.mute = False
+        self.busy = False
+        """Another procedure is under way: requests are refused with 0xFE."""
         self.measurement = self.protected(0x2A18, PROPERTIES.NOTIFY)
         self.context = self.protected(0x2A34, PROPERTIES.NOTIFY)
         self.control = self.protected(
@@ -200,6 +205,8 @@ class Meter(Peripheral):
 
     def _requested(self, connection: Any, value: bytes) -> None:
         self.requests.append(bytes(value))
+        if self.busy:
+            raise att.ATT_Error(0xFE)
         self.spawn(self._answer(connection, bytes(value)))
 
     async def _answer(self, connection: Any, request: bytes) -> None:
@@ -296,3 +303,24 @@ def decoded_or_refused() -> Decoded:
         return value
 
     return check
+
+
+@pytest_asyncio.fixture
+async def board() -> AsyncIterator[Board]:
+    board = Board(obey)
+    yield board
+    board.unplug()
+
+
+@pytest_asyncio.fixture
+async def link(board: Board) -> AsyncIterator[SerialLink]:
+    async with open_serial(board.port) as link:
+        yield link
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same waits, ten times shorter."""
+    monkeypatch.setattr(session, "ACK_S", 0.05)
+    monkeypatch.setattr(session, "SILENCE_S", 0.2)
+    monkeypatch.setattr(session, "_MID_FRAME_S", 0.02)

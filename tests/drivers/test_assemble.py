@@ -9,6 +9,7 @@ import pytest
 
 from zhenbao.drivers.frontend.assemble import assemble
 from zhenbao.drivers.frontend.messages import EcgSamples, End, EndReason, FlowSamples, Stream, StreamHead
+from zhenbao.drivers.frontend.tracker import lost_stretches
 from zhenbao.model.ecg import LEADS
 from zhenbao.model.recording import NO_VALUE, Recording
 
@@ -108,3 +109,23 @@ def test_flow() -> None:
     recording = build([FlowSamples(0, struct.pack("<3h", -500, 0, 8000))], end, FLOW)
     assert recording.values().tolist() == [[-0.5, 0.0, 8.0]]
     assert (recording.kind, recording.unit, recording.channels, recording.complete) == ("flow", "L/s", ("flow",), True)
+
+
+@pytest.mark.parametrize(
+    ("held", "end_n", "lost"),
+    [
+        pytest.param([0, 25, 50, 75], 100, (), id="nothing"),
+        pytest.param([75, 0, 50], 100, ((25, 50),), id="a gap, in any order"),
+        pytest.param([50, 50, 75], 100, ((0, 50),), id="the beginning"),
+        pytest.param([0], 100, ((25, 100),), id="the tail, by the device's own count"),
+        pytest.param([0, 50], 0, ((25, 50),), id="no end"),
+        pytest.param([], 100, ((0, 100),), id="everything"),
+        pytest.param([], 0, (), id="nothing was sent"),
+    ],
+)
+def test_what_the_cable_lost(held: list[int], end_n: int, lost: tuple[tuple[int, int], ...]) -> None:
+    assert lost_stretches([ecg(first) for first in held], end_n) == lost
+
+
+def test_an_electrode_that_is_off_is_not_lost() -> None:
+    assert lost_stretches([ecg(0, electrode_off=frozenset({"RL"})), ecg(25)], 50) == ()

@@ -159,6 +159,15 @@ async def test_a_mute_meter_is_told(radio: Radio, meter, monkeypatch: pytest.Mon
     assert await read(radio) == ([], "meter-silent")
 
 
+async def test_a_meter_that_serves_another_request_is_busy(radio: Radio, meter) -> None:
+    meter.records = numbered(1, 2)
+    meter.busy = True
+    assert await read(radio) == ([], "meter-busy")
+    meter.busy = False
+    readings, error = await read(radio)
+    assert ([r.sequence for r in readings], error) == ([1, 2], None)
+
+
 async def test_an_unpaired_meter_is_not_paired_by_reading(air, meter, tmp_path: Path) -> None:
     async with open_radio(air.address, tmp_path / "other.json") as radio:
         assert await read(radio) == ([], "not-paired")

@@ -89,6 +89,44 @@ def test_a_loose_electrode_is_named_while_the_patient_is_still_there(tmp_path: P
     assert ended.of("alarm") == []
 
 
+@pytest.mark.parametrize("drop_every", [97, 13, 3])
+def test_frames_lost_on_the_cable_are_no_matter_of_electrodes(tmp_path: Path, drop_every: int) -> None:
+    """The doctor is sent to the plug and told how much was lost; no lead's electrode is named, here or at the hub."""
+    source = EcgModel(noise=AMPLIFIER).render(45)
+    faults = FrontEndFaults(line=LineFaults(drop_every=drop_every))
+    with Bench(front_end=FrontEnd(source, speed=20, faults=faults)) as bench:
+        ended = set_up(tmp_path / "kit", bench)("measure", "ecg", *CONFIRM)
+    assert ended.code == 0, ended.said
+    troubles = ended.of("trouble")
+    assert [e["code"] for e in troubles] == ["ecg-data-lost", "ecg-data-lost"]
+    with kept(tmp_path / "kit") as store:
+        observations = store.observations()
+        for observation in observations:
+            (recording,) = store.recordings_of(observation.id)
+            assert observation.ecg is not None
+            quality = observation.ecg.quality
+            assert quality.reasons in ((), ("data-lost",))
+            lost = sum(stop - start for start, stop in quality.lost)
+            assert lost == int((recording.values() != recording.values()).all(axis=0).sum()) > 0
+            # 25 samples a frame; every k-th is lost.
+            assert lost / recording.n_samples == pytest.approx(1 / drop_every, rel=0.35)
+            assert any(f"{round(1000 * lost / recording.fs_hz)} 毫秒" in e["what"] for e in troubles)
+    assert all("数据线" in e["do"] for e in troubles)
+    assert ended.of("electrode-off") == []
+
+
+def test_a_loose_electrode_on_a_bad_cable_is_named_by_its_own_bit(tmp_path: Path) -> None:
+    source = EcgModel(noise=AMPLIFIER).render(45)
+    faults = FrontEndFaults(line=LineFaults(drop_every=13), electrode_off={"V3": (0, 1_000_000)})
+    with Bench(front_end=FrontEnd(source, speed=20, faults=faults)) as bench:
+        ended = set_up(tmp_path / "kit", bench)("measure", "ecg", *CONFIRM)
+    assert ended.of("electrode-off")[0]["electrodes"] == ["V3"]
+    with kept(tmp_path / "kit") as store:
+        told = {o.code: o.ecg.quality.reasons for o in store.observations() if o.ecg is not None}
+    # V3 is not among the leads of the strip.
+    assert told == {"ecg": ("data-lost", "electrode-off:V3"), "ecg-rhythm": ("data-lost",)}
+
+
 def test_a_cuff_that_measured_but_sent_nothing(tmp_path: Path) -> None:
     cuff = BloodPressureMeter(speed=100, faults=CuffFaults(silent=True))
     with Bench(cuff=cuff) as bench:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -138,6 +139,23 @@ def test_a_serial_oximeter_on_a_good_and_on_a_bad_cable(faults: SerialOximeterFa
     assert observation["values"]["spo2"]["value"] == 95
     assert observation["values"]["pulse_rate_oximeter"]["value"] == 133
     assert "perfusion_index" not in observation["values"]
+
+
+def test_a_serial_oximeter_that_switches_itself_off_before_a_result(tmp_path: Path) -> None:
+    """The finger comes out after a second and a half, which is half of the minute that a number needs."""
+    oximeter = SerialOximeter(Finger(95, 73), speed=SPEED)
+
+    def comes_out(event: Event) -> None:
+        if event["event"] == "oximeter-wanted":
+            threading.Timer(1.5, setattr, (oximeter, "faults", SerialOximeterFaults(silent=True))).start()
+
+    with Bench(serial_oximeter=oximeter) as bench:
+        kit = set_up(tmp_path / "kit", bench)
+        chosen(kit.home, oximeter_port=oximeter.port)
+        ended = kit("--time-factor", "20", "measure", "spo2", *CONFIRM, on_event=comes_out)
+    assert ended.code == 1
+    assert "oximeter-lost" in ended.said
+    assert ended.of("observation") == []
 
 
 @pytest.mark.parametrize(

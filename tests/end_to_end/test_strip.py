@@ -18,6 +18,7 @@ from zhenbao.firmware_sim.chest_strap import RATE_HZ, StrapFaults, strap_of
 from zhenbao.firmware_sim.healthypi import HealthyPi
 from zhenbao.firmware_sim.waveforms.ecg import LEADS, EcgModel, EcgNoise, third_degree_block
 from zhenbao.model.time import SystemClock
+from zhenbao.sync.envelope import pack, unpack
 
 pytestmark = pytest.mark.slow
 CONFIRM = ("--confirm", RESIDENT[-4:])
@@ -61,6 +62,10 @@ def test_a_strap_in_sinus_rhythm_is_kept_as_a_rhythm_strip_of_no_standard_lead(t
     assert observation.values["heart_rate_ecg"].value == pytest.approx(72, abs=2)
     assert observation.values["heart_rate"].value == pytest.approx(72, abs=3)
     assert observation.notes == ()
+    # The strap's own beat intervals are kept with its samples, and go with them to the hub: 72 beats in 30 s are 36.
+    assert 30 <= len(recording.rr_1024) <= 40
+    assert np.median(recording.rr_1024) == pytest.approx(1024 * 60 / 72, rel=0.03)
+    assert unpack("recording", pack(recording)) == recording
     # One lead, and none of the standard ones: no ST, no axis, no interval of a beat (rule EC42).
     assert (analysis.st_mm, analysis.axis_deg, analysis.conduction) == (None, None, None)
     assert set(analysis.intervals) <= {"rr", "rr_min", "rr_max"}

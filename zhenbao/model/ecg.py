@@ -9,6 +9,8 @@ from zhenbao.model.finding import Finding
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 MONITOR_LEADS = ("chest-strap", "single-channel")
 """Leads whose electrodes are not where any standard lead has them (``ecg_lead`` words): rate and rhythm only."""
+DATA_LOST = "data-lost"
+"""A reason of quality: samples never arrived. A matter of the cable or the radio, of all leads; of no electrode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,11 @@ class EcgQuality:
     score: float
     """0 (useless) to 1 (clean)."""
     reasons: tuple[str, ...] = ()
-    """Keys of the ``ecg_quality`` words, with the lead after a colon: ``electrode-off:V2``."""
+    """Keys of the ``ecg_quality`` words, with the lead after a colon where one is meant: ``electrode-off:V2``."""
     usable: dict[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     """Per lead, the intervals [start, stop) in samples that can be used."""
+    lost: tuple[tuple[int, int], ...] = ()
+    """Stretches [start, stop) in samples, of all leads, that never arrived: no matter of electrodes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,9 @@ class Recording:
     complete: bool = True
     encoding: str = ""
     """Empty: plain. ``ecg-1``: the format in ``docs/ecg-codec.md``."""
+    rr_1024: tuple[int, ...] = ()
+    """Beat intervals that the device itself counted meanwhile, in 1/1024 s as it sent them (Heart Rate Service 1.0),
+    oldest first. They stand beside the samples: which beat ends one is not told."""
 
     @property
     def n_samples(self) -> int:

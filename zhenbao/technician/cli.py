@@ -100,10 +100,12 @@ def set_clock(
     context: typer.Context,
     seconds: Annotated[float, typer.Option("--seconds", help=_words("tech.help.seconds"))] = 60.0,
 ) -> None:
-    from zhenbao.agent.settings import kit_home
+    from zhenbao.agent.settings import kit_home, load_settings
     from zhenbao.technician import glucose_meters
 
-    meter, before_s = asyncio.run(glucose_meters.set_clock(kit_home(_home(context)), seconds))
+    home = kit_home(_home(context))
+    radio = _radio(context, load_settings(home).bluetooth)
+    meter, before_s = asyncio.run(glucose_meters.set_clock(home, radio, seconds))
     if before_s is None:
         typer.echo(_words("tech.clock_set_unread", model=meter.model, serial=meter.serial))
     else:

@@ -45,11 +45,15 @@ def enrol_by_radio(home: Path) -> None:
         save_settings(home, replace(settings, glucose_meter="", glucose_port="", glucose_serial=""))
 
 
-async def set_clock(home: Path, seconds: float) -> tuple[Device, float | None]:
+async def set_clock(home: Path, bluetooth: str | None, timeout_s: float) -> tuple[Device, float | None]:
     """Set the clock of the enrolled meter; give what it was off by before, in seconds, None where it cannot be read.
 
+    Args:
+        bluetooth: an HCI address, or None for the tablet's own; used where the meter is not one on a cable.
+        timeout_s: how long a Bluetooth meter is looked for.
+
     Raises:
-        DeviceError: ``meter-clock-closed``, ``meter-clock``, or the meter is absent or not paired.
+        DeviceError: ``meter-clock-closed``, ``meter-clock``, or the meter is absent, not paired, or another kit's.
     """
     from zhenbao.drivers.glucose.driver import GlucoseMeter
     from zhenbao.drivers.glucose.onetouch.driver import OneTouchUltra2
@@ -65,8 +69,8 @@ async def set_clock(home: Path, seconds: float) -> tuple[Device, float | None]:
     if settings.glucose_meter:
         raise DeviceError("meter-clock-closed", model=settings.glucose_meter)
     meter = GlucoseMeter()
-    async with open_radio(settings.bluetooth or None, home / BONDS) as radio:
-        found = await radio.find(GlucoseMeter.service, timeout_s=seconds)
+    async with open_radio(bluetooth, home / BONDS) as radio:
+        found = await radio.find(GlucoseMeter.service, timeout_s=timeout_s, own=True)
         async with radio.connect(found) as gatt:
             before_s_or_none = await meter.set_clock(gatt)
     return meter.device, before_s_or_none

@@ -96,6 +96,54 @@ def test_no_electrode_at_all() -> None:
     assert quality.score == 0
 
 
+GAPS = {
+    "a frame": ((1000, 1025),),
+    "a frame here and there": tuple((at, at + 25) for at in range(300, 5000, 325)),
+    "a second": ((1250, 1750),),
+    "half": ((2500, 5000),),
+    "the beginning": ((0, 1200),),
+    "all but two seconds": ((0, 4000),),
+    "everything": ((0, 5000),),
+}
+
+
+@pytest.mark.parametrize("gaps", GAPS.values(), ids=GAPS)
+def test_lost_data_is_no_matter_of_electrodes(leads: Signal, gaps: tuple[tuple[int, int], ...]) -> None:
+    for start, stop in gaps:
+        leads[:, start:stop] = np.nan
+    quality = assess_quality(leads, 500, LEADS, lost=gaps)
+    assert quality.reasons in ((), ("data-lost",))
+    assert quality.acceptable == (gaps == GAPS["a frame"])
+    assert quality.lost == gaps
+    for name, usable in quality.usable.items():
+        # What is missing is looked at nowhere: a second that lacks a twentieth or more counts for nothing.
+        inside = [
+            (a, b) for a, b in usable for start, stop in gaps if a < start + 25 and stop - 25 < b and stop - start > 25
+        ]
+        assert not inside, name
+
+
+def test_without_a_word_about_gaps_missing_samples_are_electrodes(leads: Signal) -> None:
+    leads[:, 2500:] = np.nan
+    assert set(assess_quality(leads, 500, LEADS).reasons) == {f"electrode-off:{lead}" for lead in LEADS}
+
+
+def test_a_gap_excuses_no_electrode(leads: Signal) -> None:
+    """V2 hangs loose beside the gap, and through it; V4 lies flat; the others only lack what the cable lost."""
+    leads[:, 1000:2000] = np.nan
+    leads[7] = np.nan
+    leads[9, :] = 0.3
+    reasons = assess_quality(leads, 500, LEADS, lost=((1000, 2000),)).reasons
+    assert reasons == ("data-lost", "electrode-off:V2", "electrode-off:V4")
+
+
+def test_a_step_over_a_gap_is_no_wander(leads: Signal) -> None:
+    """The baseline that is found behind a gap is another one: the value that stands in for it says nothing."""
+    leads[:, 1500:2500] = np.nan
+    leads[:, 2500:] += 3.0
+    assert assess_quality(leads, 500, LEADS, lost=((1500, 2500),)).reasons == ("data-lost",)
+
+
 @pytest.mark.parametrize("n", [0, 1, 900])
 def test_too_short(n: int) -> None:
     assert assess_quality(np.zeros((2, n)), 500, ("I", "II")).reasons == ("too-short",)

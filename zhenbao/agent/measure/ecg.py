@@ -16,8 +16,9 @@ from zhenbao.agent.visit import Visit, kept_context, known_context
 from zhenbao.drivers.ecg.driver import FrontEndEcg
 from zhenbao.drivers.frontend.assemble import assemble
 from zhenbao.drivers.frontend.messages import EcgSamples, End, StreamHead
+from zhenbao.drivers.frontend.tracker import lost_stretches
 from zhenbao.drivers.links.serial import open_serial
-from zhenbao.model.ecg import LEADS, EcgAnalysis
+from zhenbao.model.ecg import DATA_LOST, LEADS, EcgAnalysis
 from zhenbao.model.errors import DeviceError
 from zhenbao.model.finding import Finding
 from zhenbao.model.ids import uuid7
@@ -86,6 +87,8 @@ def _finish(
         front_end.notch_hz,
     )
     say_ecg(kit, observation, taken.ecg, recording)
+    assert observation.ecg is not None
+    say_lost(kit, observation.ecg)
     conclude(
         kit,
         visit,
@@ -133,6 +136,7 @@ def ecg_observation(
         sex=str(patient.sex) if patient else None,
         age_years=age_years(patient.birth_date, started_ms) if patient and patient.birth_date else None,
         highpass_hz=recording.highpass_hz,
+        lost=lost_stretches(samples, end.n_samples if end else 0),
     )
     context = known_context(patient, encounter, started_ms)
     values: dict[str, Quantity] = {}
@@ -214,12 +218,17 @@ def say_ecg(kit: Kit, observation: Observation, samples: Sequence[EcgSamples], r
         kit.screen.say(
             "agent.ecg_hint", text=words(f"ecg_hint.{hint.name}"), confidence=words(f"ecg_confidence.{hint.confidence}")
         )
-    if not analysis.quality.acceptable:
-        reasons = comma.join(_reason(kit, reason) for reason in analysis.quality.reasons)
-        error = DeviceError("ecg-quality", reasons=reasons)
-        kit.screen.trouble(error)
+    if told := [reason for reason in analysis.quality.reasons if reason != DATA_LOST]:
+        kit.screen.trouble(DeviceError("ecg-quality", reasons=comma.join(_reason(kit, reason) for reason in told)))
     for limit in analysis.limits:
         kit.screen.say("agent.limit", text=words(f"ecg_limit.{limit}"))
+
+
+def say_lost(kit: Kit, analysis: EcgAnalysis) -> None:
+    """What the cable lost, as what it is; the electrodes are not at fault."""
+    if lost := analysis.quality.lost:
+        lost_ms = round(1000 * sum(stop - start for start, stop in lost) / analysis.fs_hz)
+        kit.screen.trouble(DeviceError("ecg-data-lost", lost_ms=lost_ms))
 
 
 def _reason(kit: Kit, reason: str) -> str:

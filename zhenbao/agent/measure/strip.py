@@ -16,11 +16,13 @@ from zhenbao.agent.protocols import protocol
 from zhenbao.agent.recovery import close_orphans
 from zhenbao.agent.visit import Visit, kept_context, known_context
 from zhenbao.drivers.ecg.strip import StripEnd, StripHead, StripSamples, assemble_strip
+from zhenbao.drivers.frontend.tracker import lost_stretches
 from zhenbao.drivers.healthypi.driver import HealthyPi5
 from zhenbao.drivers.links.ble import open_radio
 from zhenbao.drivers.links.serial import open_serial
 from zhenbao.drivers.polar.driver import PolarH10
 from zhenbao.drivers.polar.heart_rate import StrapBeats
+from zhenbao.model.ecg import DATA_LOST
 from zhenbao.model.errors import DeviceError, FrameError, InputError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.ids import uuid7
@@ -182,7 +184,8 @@ def _finish(kit: Kit, visit: Visit, taken: StripTaken, capture_id: UUID, notes: 
     if "heart_rate" in observation.values:
         kit.screen.say("agent.strap_rate", rate=observation.values["heart_rate"].value)
     lost = _missing_share(recording)
-    if lost >= protocol("ecg")["missing_told"]:
+    assert observation.ecg is not None
+    if lost >= protocol("ecg")["missing_told"] or DATA_LOST in observation.ecg.quality.reasons:
         kit.screen.say("agent.strip_missing", share=lost)
         kit.screen.event("samples-missing", share=round(lost, 3))
     if "strap-rate-only" in observation.notes:
@@ -216,7 +219,13 @@ def strip_observation(
 
     observation_id = uuid7(kit.clock.now_ms())
     recording = assemble_strip(
-        head, samples, end, id=uuid7(kit.clock.now_ms()), observation_id=observation_id, started_ms=started_ms
+        head,
+        samples,
+        end,
+        id=uuid7(kit.clock.now_ms()),
+        observation_id=observation_id,
+        started_ms=started_ms,
+        rr_1024=[interval for told in beats if told.contact is not False for interval in told.rr_1024],
     )
     analysis = analyse_ecg(
         recording.values(),
@@ -225,6 +234,7 @@ def strip_observation(
         sex=str(patient.sex) if patient else None,
         age_years=age_years(patient.birth_date, started_ms) if patient and patient.birth_date else None,
         highpass_hz=recording.highpass_hz,
+        lost=lost_stretches(samples, end.n_samples if end else 0),
     )
     context = known_context(patient, encounter, started_ms)
     values: dict[str, Quantity] = {}

@@ -273,8 +273,8 @@ class Bedside:
         self._plug(faults.get(fault or "", FrontEndFaults()))
         self._again(lambda: measure_ecg(self._kit, self._visit), lambda: self._plug(FrontEndFaults()))
         self._plug(FrontEndFaults())
-        if "ecg-quality" in self._screen.troubles():
-            # The message says to look after the electrodes and the cable, and to record again.
+        if {"ecg-quality", "ecg-data-lost"} & set(self._screen.troubles()):
+            # The messages say to look after the electrodes or the cable, and to record again.
             self._again(lambda: measure_ecg(self._kit, self._visit), lambda: None)
         return ecg_truth(source, numbers["twelve_lead_s"])
 

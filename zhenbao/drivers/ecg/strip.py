@@ -70,6 +70,7 @@ def assemble_strip(
     id: UUID,
     observation_id: UUID,
     started_ms: int,
+    rr_1024: Sequence[int] = (),
 ) -> Recording:
     """Put the pieces in their places; what no piece holds is ``NO_VALUE``.
 
@@ -78,6 +79,7 @@ def assemble_strip(
         pieces: in any order; of overlapping ones the later stands.
         end: None if the recording broke off.
         id: the recording's id.
+        rr_1024: beat intervals that the device counted itself, in 1/1024 s.
 
     Returns:
         Of kind ``ecg-rhythm``; ``complete`` only if it ran its length and every sample of it is here.
@@ -102,4 +104,5 @@ def assemble_strip(
         started_ms=started_ms,
         samples=samples.tobytes(),
         complete=whole,
+        rr_1024=tuple(rr_1024),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from zhenbao.drivers.frontend.messages import EcgSamples, End, EndReason, FlowSamples, Stream, StreamHead
+from zhenbao.drivers.frontend.tracker import lost_stretches
 from zhenbao.model.ecg import LEADS
 from zhenbao.model.recording import NO_VALUE, Recording
 
@@ -63,12 +64,10 @@ def assemble(
     held_to = max((p.first_sample + p.n_samples for p in pieces), default=0)
     total = max(held_to, end.n_samples if end else 0)
     samples = np.full((total, len(names)), NO_VALUE, dtype="<i2")
-    held = np.zeros(total, dtype=bool)
     absent: set[str] = set()
     for piece in pieces:
         stop = piece.first_sample + piece.n_samples
         samples[piece.first_sample : stop] = np.frombuffer(piece.samples, "<i2").reshape(-1, len(names))
-        held[piece.first_sample : stop] = True
         if isinstance(piece, EcgSamples):
             absent |= piece.absent
             silent = piece.absent.union(*(LEADS_OF_ELECTRODE[electrode] for electrode in piece.electrode_off))
@@ -91,5 +90,5 @@ def assemble(
         highpass_hz=head.highpass_hz,
         lowpass_hz=head.lowpass_hz,
         notch_hz=notch_hz,
-        complete=bool(finished and total > 0 and held.all()),
+        complete=finished and total > 0 and not lost_stretches(pieces, end.n_samples if end else 0),
     )

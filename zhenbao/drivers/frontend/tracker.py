@@ -1,7 +1,8 @@
 """Finds the gaps in a stream by ``first_sample`` (docs/devices/front-end.md, section 1)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from zhenbao.drivers.frontend.messages import EcgSamples, End, FlowSamples
 
@@ -12,6 +13,30 @@ class Gap:
 
     first_sample: int
     n_samples: int
+
+
+class Piece(Protocol):
+    """Samples that know their place."""
+
+    @property
+    def first_sample(self) -> int: ...
+    @property
+    def n_samples(self) -> int: ...
+
+
+def lost_stretches(pieces: Iterable[Piece], end_n: int = 0) -> tuple[tuple[int, int], ...]:
+    """Stretches [start, stop) in samples that no piece holds, before the last one held and the device's own count.
+
+    They were lost on the way: a device numbers every sample that it takes, whether its electrodes are on or off.
+    """
+    lost, at = [], 0
+    for first, stop in sorted((p.first_sample, p.first_sample + p.n_samples) for p in pieces):
+        if first > at:
+            lost.append((at, first))
+        at = max(at, stop)
+    if end_n > at:
+        lost.append((at, end_n))
+    return tuple(lost)
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ bonded oximeter keeps a finished result until somebody listens. Whether a stream
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
@@ -60,8 +61,12 @@ class PulseOximeter:
             FrameError: nothing of what it sent could be read.
         """
         offered = [uuid for uuid in self.decoders if link.has(uuid)]
-        if not offered and link.connected:
-            raise DeviceError("gatt-missing", characteristic=self.protected[0])
+        if not offered:
+            raise (
+                DeviceError("gatt-missing", characteristic=self.protected[0])
+                if link.connected
+                else DeviceError("link-lost")
+            )
         heard = False
         async with link.notifications(*offered) as received:
             self.device = await device_information(link, self.name)
@@ -113,20 +118,22 @@ class SerialOximeter:
 
         Args:
             link: the port, opened with this class's ``baudrate`` and ``parity``.
-            timeout_s: how long the first byte is awaited.
+            timeout_s: how long the first reading is awaited; another device may chatter on the port meanwhile.
 
         Raises:
-            DeviceError: ``oximeter-silent`` if it sent nothing; ``serial-lost``.
+            DeviceError: ``oximeter-silent`` if it sent no reading; ``serial-lost``.
         """
         decoder = cms50d_plus.Decoder()
         packets: list[cms50d_plus.Packet] = []
         heard = False
-        while chunk := await link.read(self.SILENT_S if heard else timeout_s):
-            heard = True
+        now_s = asyncio.get_running_loop().time
+        until_s = now_s() + timeout_s
+        while chunk := await link.read(self.SILENT_S if heard else max(0.0, until_s - now_s())):
             for packet in decoder.feed(chunk):
                 packets.append(packet)
                 if len(packets) == cms50d_plus.PACKETS_PER_S:
                     self.damaged = decoder.damaged
+                    heard = True
                     yield replace(cms50d_plus.reading(packets), device=self.device)
                     packets.clear()
         if not heard:

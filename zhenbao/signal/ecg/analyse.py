@@ -38,6 +38,7 @@ def analyse_ecg(
     highpass_hz: float | None = None,
     zero_phase: bool = False,
     profile: str | None = None,
+    lost: Sequence[tuple[int, int]] = (),
 ) -> EcgAnalysis:
     """Quality first, then beats, their classes and rhythm, rate and pauses, then intervals and ST of the averaged beat.
 
@@ -51,6 +52,7 @@ def analyse_ecg(
         highpass_hz: what the recorder cut below; None is unknown, and ST is then not judged.
         zero_phase: that filter was applied forwards and backwards, so it does not tilt ST.
         profile: the county's rule profile (see :func:`zhenbao.signal.ecg.twelve.measure_twelve`).
+        lost: stretches [start, stop) in samples that never arrived (see :func:`assess_quality`).
 
     Returns:
         Findings are hints (初筛提示), never a diagnosis. Where no lead is good for long enough there is no
@@ -61,7 +63,7 @@ def analyse_ecg(
     """
     samples = as_leads(ecg_mv)
     names = tuple(lead_names)
-    quality = assess_quality(samples, fs_hz, names)
+    quality = assess_quality(samples, fs_hz, names, lost=lost)
     usable = _usable(quality, samples.shape[1])
     connected: Flags = np.asarray(usable.any(axis=1), bool)
     beats = detect_qrs(samples[connected], fs_hz) if connected.any() else np.empty(0, np.int64)

@@ -1,4 +1,4 @@
-"""Can this recording carry a judgement? By lead and time: electrode off, muscle, mains, wander, jumps.
+"""Can this recording carry a judgement? By lead and time: electrode off, data lost, muscle, mains, wander, jumps.
 
 Limits of single measures name the reason. What can be used is told by two logistic scores over several measures, since
 fixed limits of single ones do not carry over between recorders (Rahman 2022, doi:10.1098/rsif.2022.0012).
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from zhenbao.model.ecg import LEADS, EcgQuality
+from zhenbao.model.ecg import DATA_LOST, LEADS, EcgQuality
 from zhenbao.signal.ecg.criteria import criteria
 from zhenbao.signal.ecg.envelope import Floats
 from zhenbao.signal.ecg.logistic import Score, scores
@@ -33,7 +33,9 @@ _TWELVE = 12
 _QUARTER_S = 0.25
 
 
-def assess_quality(ecg_mv: ArrayLike, fs_hz: float, lead_names: Sequence[str]) -> EcgQuality:
+def assess_quality(
+    ecg_mv: ArrayLike, fs_hz: float, lead_names: Sequence[str], *, lost: Sequence[tuple[int, int]] = ()
+) -> EcgQuality:
     """Judge a recording before anything is read from it.
 
     Args:
@@ -41,11 +43,13 @@ def assess_quality(ecg_mv: ArrayLike, fs_hz: float, lead_names: Sequence[str]) -
             fitted must not be among them.
         fs_hz: sampling rate.
         lead_names: one for each row.
+        lost: stretches [start, stop) in samples that never arrived, where the recorder knows. What has no value outside
+            them was taken with its electrode off.
 
     Returns:
         Reasons are ``electrode-off:V2``, ``muscle-noise:``, ``mains-hum:``, ``baseline-wander:`` and ``artefact:`` with
-        the lead, ``too-short`` and ``no-signal``. Acceptable means: no reason. ``usable`` is where beats can be
-        believed, by quarters of a second; mains hum leaves them so.
+        the lead, ``data-lost``, ``too-short`` and ``no-signal``. Acceptable means: no reason.
+        ``usable`` is where beats can be believed, by quarters of a second; mains hum leaves them so.
 
     Raises:
         ValueError: no such rate, or names do not match rows.
@@ -56,21 +60,24 @@ def assess_quality(ecg_mv: ArrayLike, fs_hz: float, lead_names: Sequence[str]) -
         raise ValueError(f"{len(lead_names)} names for {len(samples)} leads")
     n = samples.shape[1]
     if not len(samples) or n < criteria()["shortest_s"] * fs_hz:
-        return EcgQuality(False, 0.0, ("too-short",), dict.fromkeys(lead_names, ()))
-    seen = look_at(samples, fs_hz, lead_names)
+        return EcgQuality(False, 0.0, ("too-short",), dict.fromkeys(lead_names, ()), tuple(lost))
+    seen = look_at(samples, fs_hz, lead_names, lost)
     refused = True
     if seen.twelve is not None:
         odds = float(_scores()["twelve"].log_odds(seen.twelve[None])[0])
         refused = odds > criteria()["refuse_log_odds"]
     named = seen.named(refused=refused)
-    reasons = [f"{cause}:{lead_names[lead]}" for lead, cause in named.items()]
+    reasons = [f"{cause}:{lead_names[lead]}" for lead, cause in named.items() if cause != DATA_LOST]
+    if DATA_LOST in named.values() or seen.flags[DATA_LOST].mean() > criteria()["off_fraction"]:
+        reasons.insert(0, DATA_LOST)
     if seen.flags["electrode-off"].all():
         reasons.insert(0, "no-signal")
     if refused and seen.twelve is not None and not reasons:
         worst = int(np.argmax(seen.shares))
-        reasons.append(f"{seen.cause(worst)}:{lead_names[worst]}")
+        cause = seen.cause(worst)
+        reasons.append(DATA_LOST if cause == DATA_LOST else f"{cause}:{lead_names[worst]}")
     usable = {name: _stretches(~seen.unusable[lead], seen.step, n) for lead, name in enumerate(lead_names)}
-    return EcgQuality(not reasons, round(float(1 - seen.shares.mean()), 3), tuple(reasons), usable)
+    return EcgQuality(not reasons, round(float(1 - seen.shares.mean()), 3), tuple(reasons), usable, tuple(lost))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +119,17 @@ class Seen:
         return cause if shares[cause] else "artefact"
 
 
-def look_at(samples: Floats, fs_hz: float, lead_names: Sequence[str]) -> Seen:
-    """Measure a recording ``[leads, n]`` of two seconds or more."""
+def look_at(samples: Floats, fs_hz: float, lead_names: Sequence[str], lost: Sequence[tuple[int, int]] = ()) -> Seen:
+    """Measure a recording ``[leads, n]`` of two seconds or more, of which the stretches ``lost`` never arrived."""
     with np.errstate(invalid="ignore", over="ignore"):
         inner = averaged(samples, fs_hz)
-        flags = _flags(inner)
+        flags = _flags(inner, inner.touched(lost))
         unusable = _unusable(inner, flags)
         bad = unusable.mean(axis=1)
         values = None
         if len(samples) == _TWELVE:
-            values = twelve(inner, flags["electrode-off"], bad, _independent(lead_names))
+            silent = flags["electrode-off"] | flags[DATA_LOST]
+            values = twelve(inner, silent, bad, _independent(lead_names))
     return Seen(flags, unusable, inner.step, np.maximum(bad, flags["mains-hum"].mean(axis=1)), values)
 
 
@@ -160,26 +168,32 @@ def _unusable(inner: Inner, flags: dict[str, Flags]) -> Flags:
     values = quarters(inner, length)
     leads, count, number = values.shape
     odds = _scores()["quarter"].log_odds(values.reshape(-1, number)).reshape(leads, count)
-    spoiled = flags["electrode-off"] | flags["muscle-noise"] | flags["baseline-wander"] | flags["artefact"]
+    spoiled = (
+        flags["electrode-off"] | flags[DATA_LOST] | flags["muscle-noise"] | flags["baseline-wander"] | flags["artefact"]
+    )
     at = np.arange(n)
     second = np.minimum(at // max(2, round(inner.rate_hz)), spoiled.shape[1] - 1)
     gone: Flags = (odds > 0)[:, np.minimum(at // length, count - 1)] | spoiled[:, second]
     return gone
 
 
-def _flags(inner: Inner) -> dict[str, Flags]:
-    """Per lead and second, what is wrong."""
+def _flags(inner: Inner, lost: Flags) -> dict[str, Flags]:
+    """Per lead and second, what is wrong. Where data were lost nothing else is told of the second but a silent lead."""
     limit = criteria()
     length = max(2, round(inner.rate_hz))
     rows, _, known = inner.rows(length)
     spread = rows.max(axis=2) - rows.min(axis=2)
     base = middle_of(rows, 4)
     overall = np.median(base, axis=1)[:, None]
-    off = ((~known).mean(axis=2) > limit["lost_fraction"]) | (spread < limit["flat_mv"])
+    arrived = ~lost[: rows.shape[1] * length].reshape(rows.shape[1], length)
+    gap = np.broadcast_to((~arrived).mean(axis=1) > limit["lost_fraction"], spread.shape)
+    off = spread < limit["flat_mv"]
     for extreme in (inner.mv.max(axis=1)[:, None], inner.mv.min(axis=1)[:, None]):
         at_limit = (rows == extreme[:, :, None]).mean(axis=2) > limit["rail_fraction"]
         off |= at_limit & (np.abs(extreme - overall) > limit["rail_mv"])
-    step = np.abs(np.diff(base, axis=1)) > limit["wander_mv"]
+    # What stands in for lost samples is flat too: of such a second only what has no value beside the gap tells.
+    off = (off & ~gap) | ((~known & arrived).mean(axis=2) > limit["lost_fraction"])
+    step = (np.abs(np.diff(base, axis=1)) > limit["wander_mv"]) & ~gap[:, 1:] & ~gap[:, :-1]
     wander = np.zeros_like(off)
     wander[:, 1:] |= step
     wander[:, :-1] |= step
@@ -187,12 +201,14 @@ def _flags(inner: Inner) -> dict[str, Flags]:
     noisy = noise > limit["noise_mv"]
     humming = noisy & (mains(rows, inner.rate_hz) > limit["hum_share"] * noise)
     jumps = spread > limit["artefact_mv"]
+    silent = off | gap
     return {
         "electrode-off": off,
-        "mains-hum": humming & ~off,
-        "muscle-noise": noisy & ~humming & ~off,
-        "baseline-wander": wander & ~off & ~jumps,
-        "artefact": jumps & ~off,
+        DATA_LOST: gap & ~off,
+        "mains-hum": humming & ~silent,
+        "muscle-noise": noisy & ~humming & ~silent,
+        "baseline-wander": wander & ~silent & ~jumps,
+        "artefact": jumps & ~silent,
     }
 
 

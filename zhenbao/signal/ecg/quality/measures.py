@@ -37,6 +37,13 @@ class Inner:
         whole = slice(0, rows * length)
         return self.mv[:, whole].reshape(take), self.fast[:, whole].reshape(take), self.known[:, whole].reshape(take)
 
+    def touched(self, stretches: Sequence[tuple[int, int]]) -> Flags:
+        """``[n]``: the values in which any sample of these stretches [start, stop) lies."""
+        inside = np.zeros(self.mv.shape[1], bool)
+        for start, stop in stretches:
+            inside[start // self.step : -(-stop // self.step)] = True
+        return inside
+
 
 def averaged(samples: Floats, fs_hz: float) -> Inner:
     """Averages of samples ``[leads, n]``; where one is missing the lead's last known value stands in."""
