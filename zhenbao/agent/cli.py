@@ -491,7 +491,7 @@ def service(context: typer.Context) -> None:
 
     from zhenbao.agent.emergency.record import seal_what_a_kill_left
     from zhenbao.agent.road_status import running
-    from zhenbao.agent.roads import certificate_trouble, open_roads
+    from zhenbao.agent.roads import certificate_trouble, open_emergency_roads, open_roads
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
@@ -538,7 +538,8 @@ def service(context: typer.Context) -> None:
         run_service(
             home,
             settings.kit_id,
-            make_roads=lambda: open_roads(home, settings),
+            make_roads=lambda key: open_roads(home, settings, key),
+            make_emergency_roads=lambda: open_emergency_roads(home, settings),
             clock=clock,
             stop=stop,
             on_report=report_arrived,

@@ -52,16 +52,20 @@ def sign(
 ) -> None:
     from zhenbao.hub.ca import CA_CERTIFICATE, sign_kit
     from zhenbao.model.errors import InputError
-    from zhenbao.sync.links.identity import CA, CERTIFICATE
+    from zhenbao.sync.links.identity import CA, CERTIFICATE, EMERGENCY_CERTIFICATE, mailbox_named, requests_in
+    from zhenbao.sync.names import is_emergency_mailbox
 
     folder = _folder(directory)
     try:
         asked = request.read_bytes()
     except OSError as error:
         raise InputError("ca-request", reason=type(error).__name__) from error
-    certificate = sign_kit(folder, asked, kit, SystemClock().now_ms(), days)
+    now_ms = SystemClock().now_ms()
+    certificates = [sign_kit(folder, one, kit, now_ms, days) for one in requests_in(asked) or [asked]]
     out.mkdir(parents=True, exist_ok=True)
-    (out / CERTIFICATE).write_bytes(certificate)
+    for certificate in certificates:
+        emergency = is_emergency_mailbox(mailbox_named(certificate, CERTIFICATE))
+        (out / (EMERGENCY_CERTIFICATE if emergency else CERTIFICATE)).write_bytes(certificate)
     (out / CA).write_bytes((folder / CA_CERTIFICATE).read_bytes())
     typer.echo(_words("ca.signed", kit=kit, path=out))
 

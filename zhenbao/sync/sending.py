@@ -66,6 +66,8 @@ class Dispatcher:
         window_bytes: how much may lie in the link's hands before items other than critical ones wait.
         may_go: whether an item may go over the road that there is now; what may not stays as it is, untried and in
             order. A lower lane never may where a higher one may not.
+        speaks: False: nothing is signed here (a locked kit's key signs emergencies alone). What came sealed goes in
+            parts; instead of asking what is there, a part is sent again, which is answered by the same.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Dispatcher:
         batch: int,
         window_bytes: int,
         may_go: Callable[[Waiting], bool] = lambda item: True,
+        speaks: bool = True,
     ) -> None:
         self._store = store
         self._link = link
@@ -94,6 +97,7 @@ class Dispatcher:
         self._batch = batch
         self._window_bytes = window_bytes
         self._policy = may_go
+        self._speaks = speaks
         self._deep_s = float("-inf")
 
     def look_deep(self) -> None:
@@ -102,12 +106,16 @@ class Dispatcher:
 
     def hello(self, name: str) -> None:
         """Tell the hub that we are on the line."""
-        if (peer := self._sealer.keyring.peer(name)) is not None:
+        if self._speaks and (peer := self._sealer.keyring.peer(name)) is not None:
             self._send_quietly(peer, [Hello()])
 
     def answer(self) -> bool:
         """Send receipts and whatever else is to be said. They need not arrive: the other side asks again."""
         said = False
+        if not self._speaks:
+            for standing in self._standings.values():
+                standing.answers.clear()
+            return said
         for name, standing in list(self._standings.items()):
             if not standing.receipts and not standing.answers:
                 continue
@@ -330,6 +338,7 @@ class Dispatcher:
         standing = self._standings[peer.name]
         # The name of the transfer is the digest of what is kept; read once, in slices.
         name = transfer_of(self._store.sealed_slice(item.id, 0, size))
+        must_ask &= self._speaks
         standing.sending[item.id] = Sending(name, count_of(size), size, must_ask=must_ask)
         known = standing.handed.get(item.id)
         now_s, tries = self._clock.monotonic_s(), known.tries + 1 if known else 1
@@ -387,9 +396,13 @@ class Dispatcher:
         if silent:
             standing.quiet_until_s = handed.due_s
         sending.under_way.clear()
-        sending.must_ask = True
+        sending.must_ask = self._speaks
+        if not self._speaks and sending.all_there:
+            sending.have.discard(0)
         self._counts.sent += 1
         self._store.tried([item.id], self._clock.now_ms() + round(1000 * (handed.due_s - now_s)))
+        if not self._speaks:
+            return self._some_parts(item, standing, sending)
         self._send_quietly(peer, [Ask(sending.transfer)])
         return True
 

@@ -34,21 +34,26 @@ _ALERTS = {
 }
 
 
-def client_context(ca: Path, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+def client_context(
+    ca: Path, certificate: Path | None = None, key: Path | None = None, passphrase: bytes | None = None
+) -> ssl.SSLContext:
     """What a kit, or the hub towards its broker, brings to a TLS connection.
 
     Args:
         ca: the county's CA, the only one that is believed.
         certificate: our own, with its ``key``; None: the other side does not ask for one.
+        passphrase: of the key, where it is encrypted.
 
     Raises:
-        InputError: ``tls-file``: a file is missing, no PEM, or the key is not the certificate's.
+        InputError: ``tls-file``: a file is missing, no PEM, or the key is not the certificate's or needs another
+            passphrase.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     _load(ca, lambda: context.load_verify_locations(cafile=ca))
     if certificate is not None:
-        _load(certificate, lambda: context.load_cert_chain(certificate, key))
+        # Never None: OpenSSL would ask for a passphrase on the doctor's terminal.
+        _load(certificate, lambda: context.load_cert_chain(certificate, key, password=passphrase or b""))
     return context
 
 
