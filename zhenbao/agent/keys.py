@@ -164,7 +164,9 @@ def pin_hub(home: Path, text: str) -> Card:
     card = parse_card(text)
     if card.name != HUB:
         raise InputError("card-name")
-    _keep(home, Peer(card))
+    # What the hub knows of us stays: by now it may take nothing but our newest key.
+    knows = pinned(home).knows if (home / PINNED_FILE).exists() else b""
+    _keep(home, Peer(card, knows=knows))
     return card
 
 

@@ -14,7 +14,7 @@ from zhenbao.agent.settings import KitSettings
 from zhenbao.model.errors import InputError, LinkDown
 from zhenbao.sync.links.identity import EMERGENCY_CERTIFICATE, EMERGENCY_KEY, load_key, mailbox_in
 from zhenbao.sync.links.several import Road, SeveralRoads
-from zhenbao.sync.links.tls import client_context, own_trouble
+from zhenbao.sync.links.tls import client_context, ending_soon, own_trouble
 from zhenbao.sync.names import emergency_side
 
 if TYPE_CHECKING:
@@ -55,13 +55,17 @@ def open_emergency_roads(home: Path, settings: KitSettings) -> SeveralRoads:
     return _roads(settings, mailbox_in(certificate), tls, load_key(own).sign, emergency=True)
 
 
-def certificate_trouble(home: Path, settings: KitSettings, now_ms: int) -> LinkDown | None:
-    """Whether the kit's own certificate is out of its time, by the tablet's clock: said before anything is tried.
+def certificate_troubles(home: Path, settings: KitSettings, now_ms: int) -> list[LinkDown]:
+    """Whether a certificate of the kit's is out of its time, or will be before long: said before anything is tried.
 
     Raises:
         InputError: ``tls-file``.
     """
-    return own_trouble(home / settings.hub_certificate, now_ms) if has_certificate(settings) else None
+    if not has_certificate(settings):
+        return []
+    places = [home / settings.hub_certificate, home / EMERGENCY_CERTIFICATE]
+    found = [own_trouble(place, now_ms) or ending_soon(place, now_ms) for place in places if place.exists()]
+    return [trouble for trouble in found if trouble is not None]
 
 
 def has_certificate(settings: KitSettings) -> bool:

@@ -101,7 +101,7 @@ def run_service(
             for notice in store.notices:
                 _tell(on_store, notice)
             keyring = KitKeyring(store_dir, kit_id, key)
-            announce = _announcer(store, on_report, on_event)
+            announce = _announcer(store, on_report, on_event, on_store)
             engine = Engine(store, roads, clock, keyring, on_event=announce, may_go=may_go)
             try:
                 with tidying(store, halt):
@@ -174,11 +174,24 @@ def _halt(stop: threading.Event, wanted: Callable[[], bool]) -> Iterator[threadi
 
 
 def _announcer(
-    store: KitStore, on_report: Callable[[Report], None] | None, on_event: Callable[[Event], None] | None
+    store: KitStore,
+    on_report: Callable[[Report], None] | None,
+    on_event: Callable[[Event], None] | None,
+    on_store: Callable[[ZhenbaoError], None] | None,
 ) -> Callable[[Event], None]:
+    strange = False
+
     def announce(event: Event) -> None:
+        nonlocal strange
         if on_event is not None:
             on_event(event)
+        if event.name == "packet-refused-in" and event.reason == "packet-signer":
+            # Once a connection, whoever floods the road.
+            if not strange:
+                _tell(on_store, InputError("hub-keys-changed"))
+            strange = True
+        elif event.name == "up":
+            strange = False
         if (
             on_report is not None
             and event.name == "accepted"

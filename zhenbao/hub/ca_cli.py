@@ -90,6 +90,17 @@ def listed(directory: Directory = _HERE) -> None:
         typer.echo(_words("ca.row", kit=row.kit_id, mailbox=row.mailbox, until=until, state=_words(f"ca.{state}")))
     if not rows:
         typer.echo(_words("ca.none"))
+    say_ending(directory, now_ms)
+
+
+def say_ending(directory: Path, now_ms: int) -> None:
+    """Certificates that must be renewed now, on the error output."""
+    from zhenbao.hub.certificates import ending
+
+    for each in ending(_folder(directory), now_ms):
+        said = "ca.ended" if each.ends_ms <= now_ms else "ca.ending"
+        days = max(0, each.ends_ms - now_ms) // 86_400_000
+        typer.echo(_words(said, whose=each.whose, ends=local_text(each.ends_ms)[:10], days=days), err=True)
 
 
 def broker_config(
