@@ -50,6 +50,7 @@ class KitKeyring:
         if own is None or own.name != kit_id:
             raise InputError("keys-missing")
         self._own = own
+        self._hub_stamp = stamp(home, PINNED_FILE)
         self._hub = pinned(home)
 
     @property
@@ -61,23 +62,28 @@ class KitKeyring:
                 self._own, self._stamp = renewed, now
         return self._own
 
+    @property
+    def hub(self) -> Peer:
+        """As it is pinned now: a technician may have pinned another card beside the running service."""
+        if (now := stamp(self._home, PINNED_FILE)) != self._hub_stamp:
+            self._hub, self._hub_stamp = pinned(self._home), now
+        return self._hub
+
     def peer(self, name: str) -> Peer | None:
-        return self._hub if name == HUB else None
+        return self.hub if name == HUB else None
 
     def signer(self, key_id: bytes) -> Signer | None:
-        return signer_on(self._hub, key_id)
+        return signer_on(self.hub, key_id)
 
     def pin(self, card: Card) -> bool:
-        if card.newest.number <= self._hub.card.newest.number:
+        if card.newest.number <= self.hub.card.newest.number:
             return False
-        self._hub = Peer(card, knows=self._hub.knows)
-        _keep(self._home, self._hub)
+        _keep(self._home, Peer(card, knows=self.hub.knows))
         return True
 
     def known(self, name: str, sign_id: bytes) -> None:
-        if name == HUB and self._hub.knows != sign_id:
-            self._hub = Peer(self._hub.card, knows=sign_id)
-            _keep(self._home, self._hub)
+        if name == HUB and self.hub.knows != sign_id:
+            _keep(self._home, Peer(self.hub.card, knows=sign_id))
 
 
 class EmergencyKeyring:

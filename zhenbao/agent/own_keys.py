@@ -109,9 +109,9 @@ def load_emergency(home: Path) -> EmergencyKey | None:
         raise StorageError("keys-unreadable", reason=EMERGENCY) from error
 
 
-def stamp(home: Path) -> tuple[tuple[int, int], ...]:
-    """Changes when the keys on the disk do."""
-    return tuple(_stamped(home / name) for name in (SEALED, FILE))
+def stamp(home: Path, *names: str) -> tuple[tuple[int, int], ...]:
+    """Changes when the keys on the disk do, or other files in the folder."""
+    return tuple(_stamped(home / name) for name in names or (SEALED, FILE))
 
 
 def road_passphrase(key: bytes | None) -> bytes | None:

@@ -13,12 +13,12 @@ from zhenbao.model.report import Receipt
 from zhenbao.model.time import Clock
 from zhenbao.sync.envelope import Envelope
 from zhenbao.sync.events import Counts, Event
-from zhenbao.sync.keys import read_card
+from zhenbao.sync.keys import card_of, read_card
 from zhenbao.sync.mailbox import MailboxStore
 from zhenbao.sync.messages import Ask, CardKnown, CardShown, ClockShown, Have, Hello, Message, Receipts, Refusal
 from zhenbao.sync.packet import MOST_SEALED_BYTES, VERSION
 from zhenbao.sync.parts import Part, decode_part, is_part
-from zhenbao.sync.peers import Signer
+from zhenbao.sync.peers import Signer, pair_for
 from zhenbao.sync.sealing import Refused, Sealer
 from zhenbao.sync.standing import FIRST_RETRY_S, Standing
 
@@ -130,6 +130,10 @@ class Receiver:
                     self._standings[peer].receipts += before.receipts
                     self._standings[peer].answers += before.answers
                     self._standings[peer].clock_ahead_ms = before.clock_ahead_ms
+                    own = self._sealer.keyring.own
+                    if pair_for(own, signer.peer)[1]:
+                        # It may have nothing to send for long, and learns our new keys all the same.
+                        self._standings[peer].answers.append(CardShown(card_of(own).data))
                     self._on_hello(peer)
                 case Envelope() | ClockShown():
                     pass

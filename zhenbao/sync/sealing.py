@@ -56,7 +56,7 @@ class Sealer:
             Rejected: ``packet-size``.
         """
         pair, announce = pair_for(self.keyring.own, peer)
-        if announce:
+        if announce and not any(isinstance(message, CardShown) for message in messages):
             messages = [*messages, CardShown(card_of(self.keyring.own).data)]
         if self._clock is not None:
             messages = [*messages, ClockShown(min(max(0, self._clock.now_ms()), LATEST_MS - 1))]

@@ -52,6 +52,8 @@ _PARTS_UNDER_WAY_ELSE = 2
 _MOST_BEGUN = 2
 """Transfers that are half sent to one recipient, of a lane and those more urgent: one ends before another begins, and
 the second one uses the time while the first waits for an answer."""
+_COMES_SEALED = "emergency"
+"""It cannot be sealed anew, nor packed with others."""
 _SHUT_OUT = frozenset({"packet-signer", "packet-revoked"})
 _NOT_YET = frozenset({"packet-version", "packet-version-full", "transfer-quota"})
 _SEAL_ANEW = frozenset({"packet-key", "transfer-damaged", "transfer-parts"})
@@ -179,6 +181,11 @@ class Dispatcher:
                 self._store.drop_sealed(id_)
                 standing.sending.pop(id_, None)
                 handed.due_s, handed.in_parts = now_s, False
+            elif refusal.code == "packet-key" and handed.kind != _COMES_SEALED:
+                # No fault of the item's: the other side has other keys by now, and a new card is on its way.
+                self._store.drop_sealed(id_)
+                standing.sending.pop(id_, None)
+                handed.due_s, handed.in_parts = now_s + longest_s(handed.lane) * self._rng.uniform(0.8, 1.2), False
             elif len(ids) > 1:
                 # One of them, or all: each goes alone and is answered for itself.
                 standing.alone.add(id_)
@@ -195,8 +202,7 @@ class Dispatcher:
         worked = False
         try:
             for item in items:
-                # An emergency came sealed: it is no body to be packed with others, however small.
-                alone = item.kind == "emergency" or item.id in self._standings[item.recipient].alone
+                alone = item.kind == _COMES_SEALED or item.id in self._standings[item.recipient].alone
                 if alone or item.size_bytes > _SMALL_BYTES:
                     worked |= self._ship_batches(batches)
                     worked |= self._ship_large(item, items, busy)
