@@ -134,9 +134,7 @@ def record(home: Path) -> None:
 
 def test_the_service_holds_a_waveform_back_at_the_cells_edge_and_says_why(hub: Hub, tmp_path: Path) -> None:
     with Modem("weak") as modem:
-        kit = kit_with(
-            tmp_path / "kit", hub=hub, hub_port=hub.mqtt_port, probe_url=hub.web_url, modem_port=modem.port
-        )
+        kit = kit_with(tmp_path / "kit", hub=hub, hub_port=hub.mqtt_port, probe_url=hub.web_url, modem_port=modem.port)
         enrol(kit.home, hub)
         record(kit.home)
         service = kit.start("service")

@@ -212,9 +212,7 @@ def test_keys_made_anew_by_an_older_program_count_when_the_newer_one_comes_back(
     assert not (old_kit / FILE).exists()
 
 
-def test_a_disk_that_refuses_leaves_what_lay_open_where_it_was(
-    old_kit: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_refuses_leaves_what_lay_open_where_it_was(old_kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load_keys(old_kit)
 
     def full(*_: object) -> None:
