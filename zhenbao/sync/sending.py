@@ -162,6 +162,8 @@ class Dispatcher:
         _log.warning("a packet was refused by %s: %s", name, refusal.code)
         self._tell(Event("packet-refused", reason=refusal.code))
         if refusal.code in _SHUT_OUT:
+            if refusal.boot not in (b"", self._sealer.boot) and not refusal.transfer:
+                return  # of a packet that somebody else sent in our name, or of a start before this
             standing.shut_until_s = now_s + LAST_RETRY_S * self._rng.uniform(0.8, 1.2)
             return
         ids: Sequence[UUID] = ()
