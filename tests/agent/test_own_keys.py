@@ -14,7 +14,7 @@ import pytest
 from zhenbao.agent import own_keys
 from zhenbao.agent.keys import CARD_FILE, EmergencyKeyring, KitKeyring, pin_hub, put_inside, renew_keys, set_up_keys
 from zhenbao.agent.own_keys import load_emergency, load_own, move_inside, road_passphrase, save_own
-from zhenbao.agent.settings import KitSettings
+from zhenbao.agent.settings import KitSettings, save_settings
 from zhenbao.agent.vault.file import Cost
 from zhenbao.agent.vault.unlocked import forget, hold
 from zhenbao.agent.vault.vault import create
@@ -22,6 +22,7 @@ from zhenbao.model.errors import InputError, StorageError
 from zhenbao.sync.keys import FILE, OwnKeys, card_of, load_keys, make_keys, parse_card, read_card, rotated, save_keys
 from zhenbao.sync.links.identity import KEY, load_key, make_request
 from zhenbao.sync.links.tls import client_context
+from zhenbao.technician.roads import ask_for_certificates
 
 STORE_KEY = bytes(range(32))
 CHEAP = Cost(memory_kib=1024, iterations=1, lanes=1)
@@ -275,6 +276,28 @@ def test_a_locked_kit_has_its_emergency_side_and_nothing_else(kit: Path) -> None
     shown = card_of(own)
     assert (shown.emergency, shown.emergency_seal) == (pair.public.sign, pair.public.seal)
     assert card_of(replace(own, emergency=None)).emergency_seal is None
+
+
+def test_after_a_lost_vault_the_technician_makes_new_keys_and_nothing_is_deleted(kit: Path) -> None:
+    """A new PIN has a new key of the store: what lay behind the old one never opens again, and is not in the way."""
+    save_settings(kit, SETTINGS)
+    ask_for_certificates(kit, SETTINGS, NOW_MS)
+    before, road = set_up_keys(kit, "kit-1", NOW_MS), (kit / KEY).read_bytes()
+    emergency = (kit / "emergency.key").read_bytes()
+    for name in ("vault.json", "vault.backup.json"):
+        (kit / name).unlink()
+    hold(kit, create(kit, "kit-1", "5273 8041 9962 1408", cost=CHEAP))
+    with pytest.raises(StorageError, match="keys-unreadable"):
+        KitKeyring(kit, "kit-1")
+    after = set_up_keys(kit, "kit-1", NOW_MS + 1)
+    assert after.newest != before.newest
+    assert KitKeyring(kit, "kit-1").own.newest.public == after.newest
+    mailbox, _ = ask_for_certificates(kit, SETTINGS, NOW_MS + 1)
+    assert load_key(kit / KEY, road_passphrase(own_keys.held_key(kit)))
+    assert (kit / f"{KEY}.lost-{NOW_MS + 1}").read_bytes() == road
+    assert (kit / f"{own_keys.SEALED}.lost-{NOW_MS + 1}").exists()
+    assert (kit / "emergency.key").read_bytes() == emergency
+    assert ask_for_certificates(kit, SETTINGS, NOW_MS + 2)[0] == mailbox, "renewing keeps the name"
 
 
 def test_a_new_owner_of_the_folder_gets_new_keys(kit: Path) -> None:

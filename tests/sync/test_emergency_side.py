@@ -158,7 +158,7 @@ def test_the_emergency_side_is_given_receipts_and_nothing_of_any_patient(county:
     assert Worklist(county.hub).rows()[0].item.effective_ms == value.observation.effective_ms
     # What went up from the locked kit: parts of what was sealed long before, and nothing that was signed now.
     assert all(is_part(data) for to, data in county.road.carried[sent:] if to == "hub")
-    # The report is sealed for the key behind the PIN; whoever has the emergency side and the whole traffic reads nothing.
+    # The report is sealed for the key behind the PIN: the emergency side and the whole traffic read nothing of it.
     pair = EmergencyKeyring(county.home).own.newest
     reports = [data for to, data in county.road.carried if to == "kit-1"]
     assert reports

@@ -6,7 +6,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zhenbao.agent.own_keys import held_key, load_emergency, load_own, move_inside, save_own, stamp
+from zhenbao.agent.own_keys import (
+    SEALED,
+    held_key,
+    load_emergency,
+    load_own,
+    move_inside,
+    save_own,
+    set_aside,
+    stamp,
+)
 from zhenbao.agent.settings import KitSettings
 from zhenbao.model.errors import InputError, Rejected, StorageError
 from zhenbao.sync.cbor import dumps, loads
@@ -116,13 +125,22 @@ class EmergencyKeyring:
 def set_up_keys(home: Path, kit_id: str, now_ms: int) -> Card:
     """Make the kit's keys where there are none, and write its card beside them as text.
 
+    What the right PIN does not open (it is damaged, or its vault was lost) is put aside, and new ones are made: the hub
+    must then be given the new card.
+
     Raises:
         StorageError: ``keys-unreadable`` or ``keys-unwritable``; ``vault-locked``: behind a PIN that was not given,
             nothing can be looked up.
     """
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = held_key(home)
-    own = load_own(home, key)
+    try:
+        own = load_own(home, key)
+    except StorageError as error:
+        if key is None or error.facts.get("reason") != SEALED:
+            raise
+        set_aside(home, SEALED, now_ms)
+        own = load_own(home, key)
     if own is None or own.name != kit_id:
         own = make_keys(kit_id, now_ms, emergency=True)
         save_own(home, own, key)

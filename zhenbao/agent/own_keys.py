@@ -90,6 +90,21 @@ def save_own(home: Path, own: OwnKeys, key: bytes | None) -> None:
         raise StorageError("keys-unwritable", reason="copy differs")
 
 
+def set_aside(home: Path, name: str, now_ms: int) -> None:
+    """Put away a file that this kit's PIN will never open: damaged, or of a vault that was lost. It is not deleted.
+
+    Raises:
+        StorageError: ``keys-unwritable``.
+    """
+    try:
+        (home / name).replace(home / f"{name}.lost-{now_ms}")
+        _sync(home)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StorageError("keys-unwritable", reason=error.strerror or type(error).__name__) from error
+
+
 def load_emergency(home: Path) -> EmergencyKey | None:
     """The emergency side's key, which needs no PIN; None where there is none.
 

@@ -6,11 +6,42 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from zhenbao.agent.own_keys import held_key, road_passphrase
+from zhenbao.agent.own_keys import held_key, road_passphrase, set_aside
 from zhenbao.agent.settings import KitSettings, check_roads, save_settings
 from zhenbao.model.errors import InputError
-from zhenbao.sync.links.identity import CA, CERTIFICATE, EMERGENCY_CERTIFICATE, EMERGENCY_KEY, load_key, mailbox_in
+from zhenbao.sync.links.identity import (
+    CA,
+    CERTIFICATE,
+    EMERGENCY_CERTIFICATE,
+    EMERGENCY_KEY,
+    REQUEST,
+    is_encrypted,
+    load_key,
+    mailbox_in,
+    make_request,
+)
 from zhenbao.sync.links.tls import client_context, own_trouble
+
+
+def ask_for_certificates(home: Path, settings: KitSettings, now_ms: int) -> tuple[str, Path]:
+    """The kit's mailbox name, and the file to bring to the hub.
+
+    A key that the right PIN does not open (its vault was lost) is put aside, and a new one with a new name is made, as
+    for a new tablet: the hub must revoke the old one first.
+
+    Raises:
+        InputError: ``tls-file``.
+        StorageError: ``vault-locked``; ``keys-unwritable``.
+    """
+    passphrase = road_passphrase(held_key(home))
+    try:
+        return make_request(home, passphrase)
+    except InputError:
+        if not is_encrypted(home / settings.hub_key):
+            raise
+        for name in (settings.hub_key, REQUEST):
+            set_aside(home, name, now_ms)
+        return make_request(home, passphrase)
 
 
 def accept_certificate(

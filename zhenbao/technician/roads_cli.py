@@ -14,13 +14,13 @@ _words = Words(os.environ.get("ZHENBAO_LANG", ""))
 
 
 def road_request(context: typer.Context) -> None:
-    from zhenbao.agent.own_keys import held_key, road_passphrase
     from zhenbao.agent.settings import kit_home, load_settings
-    from zhenbao.sync.links.identity import make_request
+    from zhenbao.model.time import SystemClock
+    from zhenbao.technician.roads import ask_for_certificates
 
     home = kit_home(getattr(context.obj, "home", None))
     settings = load_settings(home)
-    mailbox, request = make_request(home, road_passphrase(held_key(home)))
+    mailbox, request = ask_for_certificates(home, settings, SystemClock().now_ms())
     typer.echo(_words("tech.road_requested", mailbox=mailbox, path=request, kit=settings.kit_id))
 
 
