@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from zhenbao.agent.settings import load_settings, save_settings
 from zhenbao.agent.store import KitStore
 from zhenbao.firmware_sim.modem import Modem
+from zhenbao.hub.keys import renew
 from zhenbao.hub.server import Hub
 from zhenbao.model.observation import Device, Observation
 from zhenbao.model.quantity import Quantity
@@ -25,7 +26,7 @@ from zhenbao.model.recording import Recording
 from zhenbao.model.time import SystemClock
 
 pytestmark = pytest.mark.slow
-KEY = Ed25519PrivateKey.generate()
+STRANGER = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
 
 
 @pytest.fixture(autouse=True)
@@ -36,16 +37,19 @@ def no_bus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    running = Hub(tmp_path / "hub", sign=KEY.sign)
+    running = Hub(tmp_path / "hub")
     running.start()
     yield running
     running.close()
 
 
-def kit_with(home: Path, *, hub_port: int = 1, probe_url: str = "", modem_port: str = "") -> KitCommand:
+def kit_with(
+    home: Path, *, hub: Hub | None = None, hub_port: int = 1, probe_url: str = "", modem_port: str = ""
+) -> KitCommand:
+    """The hub is known by its pinned card alone."""
     kit = set_up(home, None, hub_port=hub_port)
-    key = KEY.public_key().public_bytes_raw().hex() if probe_url else ""
-    save_settings(home, replace(load_settings(home), probe_url=probe_url, probe_key=key, modem_port=modem_port))
+    enrol(home, hub)
+    save_settings(home, replace(load_settings(home), probe_url=probe_url, modem_port=modem_port))
     return kit
 
 
@@ -70,7 +74,14 @@ def captive_portal() -> Iterator[str]:
 
 def test_online_is_an_answer_of_the_hub(hub: Hub, tmp_path: Path) -> None:
     with Modem("sa") as modem:
-        ended = kit_with(tmp_path / "kit", probe_url=hub.web_url, modem_port=modem.port)("link")
+        kit = kit_with(tmp_path / "kit", hub=hub, probe_url=hub.web_url, modem_port=modem.port)
+        ended = kit("link")
+        # It is known by its card: another hub's card, and the same answer is nobody's.
+        stranger = kit_with(tmp_path / "kit-2", probe_url=hub.web_url, modem_port=modem.port)("link")
+        renew(hub.store, tmp_path / "hub")
+        after = kit("link")
+    assert stranger.of("link")[0]["answered"] is False
+    assert after.of("link")[0]["answered"] is True, "the hub answers by the key that this kit knows"
     (link,) = ended.of("link")
     assert (link["answered"], link["chosen"]) == (True, "cellular")
     assert link["roads"][0]["uplink"]["signal"]["rsrp_dbm"] == -92
@@ -96,6 +107,10 @@ def test_without_the_hubs_address_nothing_is_asked_and_nothing_claimed(tmp_path:
 
 def test_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
     kit = kit_with(tmp_path / "kit", probe_url="http://127.0.0.1:1")
+    (kit.home / "hub.card").unlink()
+    assert "probe-key" in kit("link").said
+    save_settings(kit.home, replace(load_settings(kit.home), probe_key=STRANGER))
+    assert kit("link").code == 0
     save_settings(kit.home, replace(load_settings(kit.home), probe_key="abc"))
     ended = kit("link")
     assert (ended.code, "probe-key" in ended.said) == (2, True)
@@ -119,7 +134,7 @@ def record(home: Path) -> None:
 
 def test_the_service_holds_a_waveform_back_at_the_cells_edge_and_says_why(hub: Hub, tmp_path: Path) -> None:
     with Modem("weak") as modem:
-        kit = kit_with(tmp_path / "kit", hub_port=hub.mqtt_port, probe_url=hub.web_url, modem_port=modem.port)
+        kit = kit_with(tmp_path / "kit", hub=hub, hub_port=hub.mqtt_port, probe_url=hub.web_url, modem_port=modem.port)
         enrol(kit.home, hub)
         record(kit.home)
         service = kit.start("service")

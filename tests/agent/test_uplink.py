@@ -52,8 +52,8 @@ def test_the_gate_follows_the_watch_and_opens_when_the_watch_has_stopped(tmp_pat
     assert may_go(ITEM)
 
 
-def test_a_kit_without_the_hubs_address_asks_nobody() -> None:
-    assert asker(KitSettings("kit-1")) is None
+def test_a_kit_without_the_hubs_address_asks_nobody(tmp_path: Path) -> None:
+    assert asker(KitSettings("kit-1"), tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_kit_without_the_hubs_address_asks_nobody() -> None:
         ("hub.example", "12" * 32, "link-address"),
     ],
 )
-def test_half_an_address_is_refused(url: str, key: str, code: str) -> None:
+def test_half_an_address_is_refused(url: str, key: str, code: str, tmp_path: Path) -> None:
     with pytest.raises(InputError) as refused:
-        asker(KitSettings("kit-1", probe_url=url, probe_key=key))
+        asker(KitSettings("kit-1", probe_url=url, probe_key=key), tmp_path)
     assert refused.value.code == code

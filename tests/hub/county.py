@@ -17,9 +17,10 @@ import pytest
 from zhenbao.hub.broker_config import CONFIGURATION, write_broker_config
 from zhenbao.hub.ca import init_ca, issue_server, sign_kit
 from zhenbao.hub.issued import IssuedBook
-from zhenbao.sync.links.identity import make_request
+from zhenbao.sync.links.identity import mailbox_in, make_request, requests_in
 from zhenbao.sync.links.mqtt import MqttLink
 from zhenbao.sync.links.tls import client_context
+from zhenbao.sync.names import emergency_side
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 NOW_MS = time.time_ns() // 1_000_000
@@ -56,7 +57,9 @@ class County:
         folder = self.home / kit_id
         folder.mkdir(exist_ok=True)
         self.mailboxes[kit_id], request = make_request(folder)
-        (folder / "road.pem").write_bytes(sign_kit(self.ca, request.read_bytes(), kit_id, now_ms, days))
+        for one, file in zip(requests_in(request.read_bytes()), ("road.pem", "emergency.pem"), strict=True):
+            (folder / file).write_bytes(sign_kit(self.ca, one, kit_id, now_ms, days))
+        self.mailboxes[emergency_side(kit_id)] = mailbox_in(folder / "emergency.pem")
         (folder / "county-ca.pem").write_bytes((self.ca / "ca.pem").read_bytes())
         return folder
 
@@ -89,9 +92,9 @@ class County:
             link.stop()
         self.stop()
 
-    def context(self, kit_id: str) -> ssl.SSLContext:
+    def context(self, kit_id: str, side: str = "road") -> ssl.SSLContext:
         folder = self.home / kit_id
-        return client_context(folder / "county-ca.pem", folder / "road.pem", folder / "road.key")
+        return client_context(folder / "county-ca.pem", folder / f"{side}.pem", folder / f"{side}.key")
 
     def hub_link(self, **options: Any) -> MqttLink:
         tls = client_context(self.ca / "ca.pem", self.ca / "hub.pem", self.ca / "hub.key")
@@ -100,6 +103,10 @@ class County:
     def kit_link(self, kit_id: str, *, port: int = 0, **options: Any) -> MqttLink:
         options = {"tls": self.context(kit_id), **options}
         return self._link(self.mailboxes[kit_id], port=port, **options)
+
+    def emergency_link(self, kit_id: str, **options: Any) -> MqttLink:
+        options = {"tls": self.context(kit_id, "emergency"), "emergency": True, **options}
+        return self._link(self.mailboxes[emergency_side(kit_id)], **options)
 
     def _link(self, name: str, *, port: int = 0, **options: Any) -> MqttLink:
         link = MqttLink("localhost", port or self.port, name, **{"first_wait_s": 0.05, "last_wait_s": 0.4, **options})

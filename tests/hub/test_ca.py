@@ -207,7 +207,7 @@ def test_the_commands_of_a_county(tmp_path: Path) -> None:
     run("ca", "server", "hub.example", "192.0.2.1")
     mailbox, request = make_request(kit_folder(tmp_path, "kit"))
     run("ca", "sign", str(request), "--kit", "kit-0007", "--out", str(tmp_path / "back"))
-    assert {path.name for path in (tmp_path / "back").iterdir()} == {"road.pem", "county-ca.pem"}
+    assert {path.name for path in (tmp_path / "back").iterdir()} == {"road.pem", "emergency.pem", "county-ca.pem"}
     assert mailbox in run("ca", "list")
     run("broker-config", str(tmp_path / "mosquitto"), "--port", "9999", "--address", "127.0.0.1", "--user", "nobody")
     written = (tmp_path / "mosquitto" / "mosquitto.conf").read_text()

@@ -24,11 +24,11 @@ from zhenbao.hub.web import sync_endpoint
 from zhenbao.hub.web.sync_guard import BURST, CLOCK_S, SyncGuard
 from zhenbao.model.errors import InputError, LinkDown, Rejected
 from zhenbao.model.time import SystemClock
-from zhenbao.sync.links.http_wire import DOWN_PATH, MOST_BYTES, UP_PATH, unpack_mail
+from zhenbao.sync.links.http_wire import DOWN_PATH, EMERGENCY_PATH, MOST_BYTES, RECEIPT_PATH, UP_PATH, unpack_mail
 from zhenbao.sync.links.https import HttpsLink
 from zhenbao.sync.links.mailboxes import AWAY_S, BOX_PACKETS, MailboxLink
 from zhenbao.sync.links.signed_request import Request, Signed, sign
-from zhenbao.sync.names import OpenBook
+from zhenbao.sync.names import AddressBook, OpenBook, emergency_side
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Server:
     clock: Any = field(default_factory=SystemClock)
     port: int = 0
     got: list[tuple[str, bytes]] = field(default_factory=list)
+    book: AddressBook = field(default_factory=OpenBook)
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=20, trust_env=False))
 
     def __post_init__(self) -> None:
@@ -52,8 +53,7 @@ class Server:
 
     def start(self) -> None:
         app = FastAPI()
-        book = OpenBook()
-        app.state.sync = sync_endpoint.SyncRoad(self.link, SyncGuard(self.key_of, self.clock), book, self.clock)
+        app.state.sync = sync_endpoint.SyncRoad(self.link, SyncGuard(self.key_of, self.clock), self.book, self.clock)
         app.include_router(sync_endpoint.router)
         self._socket = socket.create_server(("127.0.0.1", self.port))
         self.port = self._socket.getsockname()[1]
@@ -204,6 +204,53 @@ def test_nobody_fetches_or_fills_another_kits_mailbox(server: Server) -> None:
         assert (plain.status_code, plain.headers["zhenbao-refused"]) == (401, "sync-unsigned")
     assert server.got == []
     assert unpack_mail(server.ask("GET", DOWN_PATH, "wait=0", name="kit-2").content).packets == [b"secret"]
+
+
+SPARE = "e-0123456789abcdef"
+
+
+class WithEmergencySide(OpenBook):
+    """As the CA's list has it: the emergency side of kit-1 has a random name of its own."""
+
+    def kit_of(self, mailbox: str) -> str | None:
+        return emergency_side("kit-1") if mailbox == SPARE else super().kit_of(mailbox)
+
+
+def test_a_locked_kits_key_posts_emergencies_fetches_their_receipts_and_does_nothing_else(server: Server) -> None:
+    server.keys[SPARE] = Ed25519PrivateKey.generate()
+    server.stop()
+    server.book = WithEmergencySide()
+    server.start()
+    link = HttpsLink(server.url, SPARE, server.keys[SPARE].sign, emergency=True, first_wait_s=0.05, last_wait_s=0.3)
+    got: list[bytes] = []
+    link.on_message = lambda _sender, data: got.append(data)
+    link.start()
+    try:
+        until(lambda: link.connected)
+        kit, _ = server.ask("GET", DOWN_PATH), server.got.clear()  # the kit itself has asked: it has a mailbox
+        assert kit.status_code == 200
+        server.link.send("kit-1", b"a report")
+        link.send("hub", b"an emergency", urgent=True)
+        until(lambda: server.got == [("kit-1~em", b"an emergency")])
+        server.link.send("kit-1~em", b"a receipt")
+        until(lambda: got == [b"a receipt"])
+        body = cbor2.dumps([b"anything"])
+        refused = [
+            server.ask("GET", DOWN_PATH, "epoch=&after=0&wait=0", name=SPARE),
+            server.ask("POST", UP_PATH, body=body, name=SPARE),
+            # And the kit's own key does not bring emergencies past its PIN's side.
+            server.ask("POST", EMERGENCY_PATH, body=body),
+            server.ask("GET", RECEIPT_PATH),
+        ]
+        assert {(r.status_code, r.headers["zhenbao-refused"]) for r in refused} == {(403, "sync-emergency-only")}
+        # Under the kit's name its signature is none.
+        posing = server.ask("GET", DOWN_PATH, name="kit-1", signer=SPARE)
+        assert (posing.status_code, posing.headers["zhenbao-refused"]) == (401, "sync-signature")
+        assert server.got == [("kit-1~em", b"an emergency")]
+        (report,) = unpack_mail(server.ask("GET", DOWN_PATH, "epoch=&after=0&wait=0").content).packets
+        assert (report, got) == (b"a report", [b"a receipt"])
+    finally:
+        link.stop()
 
 
 def test_a_kit_whose_key_is_withdrawn_is_a_stranger_at_once(server: Server) -> None:

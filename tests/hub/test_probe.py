@@ -15,7 +15,7 @@ NONCE = "00112233445566778899aabbccddeeff"
 
 
 def browser(store: HubStore, *, signs: bool = True) -> TestClient:
-    app = create_app(store, sign=KEY.sign if signs else None)
+    app = create_app(store, sign=(lambda message, _key: KEY.sign(message)) if signs else None)
     return TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
 
 

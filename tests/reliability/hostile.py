@@ -1,7 +1,9 @@
-"""Somebody whom the broker lets in: bent, cut, joined, foreign and repeated messages, towards both sides.
+"""Somebody whom the broker lets in: bent, cut, joined, foreign and repeated messages, towards both sides; and forged
+ones, whole and well made, but signed with a key that may not say what they say.
 
-They are made of the real messages of a running kit and hub, so that nothing here knows their format. Whatever comes,
-the only effect may be a counted refusal: no record, no receipt, no state, no report; and the real traffic goes on.
+The first are made of the real messages of a running kit and hub, so that nothing here knows their format; the forged
+ones are made with the product's own tools (``forged.py``). Whatever comes, the only effect may be a counted refusal: no
+record, no receipt, no state, no report; and the real traffic goes on.
 
     python -m reliability.hostile --cycles 200 --seed 1
 """
@@ -18,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from reliability import rig
+from reliability import forged, rig
 from reliability.export import export
 from reliability.history import Fact, History, check
 from reliability.machine import Side
@@ -71,6 +73,8 @@ class Attack:
         self.said: list[Fact] = []
         self._visit = Visit()
         self._n = 0
+        self._known: tuple[list[int], dict[str, int]] = [], {}
+        self._looking = [rig.kit_database(self.kit.folder), rig.hub_database(self.hub.folder)]
         self.road.up()
         self.work()
 
@@ -117,21 +121,42 @@ class Attack:
             sender, data = self.rng.choice(self.road.sent)
             self._throw("repeated", sender, self.hub if sender == KIT_ID else self.kit, data, certain=False)
 
+    def forge(self) -> None:
+        """Each forgery, towards whom it would hurt."""
+        for one in forged.forgeries(self.rng, self.kit.store, self.hub.store):
+            self._throw(one.what, one.road, self._side(one.to), one.data)
+
+    def honest(self) -> bool:
+        """The control: the same packets with the right key are taken, so it is the key that the others fail by."""
+        before = self._held_now()
+        for one in forged.honest(self.rng, self.kit.store, self.hub.store):
+            self.road.ends[one.to].on_message(one.road, one.data)
+            self._side(one.to).engine.step()
+        self.road.under_way.clear()
+        return self._held_now() != before
+
     def _side(self, name: str) -> Side:
         return self.kit if name == KIT_ID else self.hub
 
     def _throw(self, kind: str, sender: str, to: Side, data: bytes, *, certain: bool = True) -> None:
         """One message; ``certain``: it must be counted as refused, and not only be without effect."""
-        before, held = _refusals(to), _held(self)
+        before, held = _refusals(to), self._held_now()
         self.road.ends[to.name].on_message(sender, data)
         to.engine.step()
         self.sent[kind] += 1
         if certain and _refusals(to) <= before:
             self.uncounted[kind] += 1
-        if _held(self) != held:
+        if self._held_now() != held:
             self.uncounted[f"{kind}: something changed"] += 1
         # What the side answered goes nowhere: the attacker keeps it.
         self.road.under_way.clear()
+
+    def _held_now(self) -> dict[str, int]:
+        """How much of everything there is; looked at anew where a database says that somebody has written to it."""
+        versions = [int(file.execute("pragma data_version").fetchone()[0]) for file in self._looking]
+        if versions != self._known[0]:
+            self._known = versions, _held(self)
+        return self._known[1]
 
     def end(self) -> list[str]:
         """Faults, after everything had time to arrive."""
@@ -141,6 +166,8 @@ class Attack:
         return [f"{fault.kind}: {fault.rule} {fault.subject}" for fault in check(history, settled=True)]
 
     def close(self) -> None:
+        for file in self._looking:
+            file.close()
         self.kit.store.close()
         self.hub.store.close()
 
@@ -165,6 +192,8 @@ def run(folder: Path, cycles: int, rng: random.Random, progress: bool = True) ->
             attack.attack(bends)
             attack.foreign()
             attack.replay()
+            if rig.SEALED:
+                attack.forge()
             attack.work()
             if progress and (cycle + 1) % 5 == 0:
                 print(f"{cycle + 1}/{cycles} {sum(attack.sent.values())} messages", file=sys.stderr)

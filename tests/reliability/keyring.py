@@ -6,8 +6,9 @@ import functools
 import hashlib
 from dataclasses import replace
 
-from zhenbao.sync.keys import Card, KeyPair, OwnKeys, card_of, read_card
-from zhenbao.sync.peers import Peer, Signer, signer_on
+from zhenbao.sync.keys import Card, EmergencyKey, KeyPair, OwnKeys, card_of, key_id_of, read_card
+from zhenbao.sync.names import is_emergency_side, kit_behind
+from zhenbao.sync.peers import Peer, Signer, emergency_peer, signer_on
 
 HUB = "hub"
 REGISTERED = ("kit-001", *(f"kit-{n:04d}" for n in range(600)))
@@ -20,7 +21,8 @@ def keys_of(name: str) -> OwnKeys:
     def secret(use: str) -> bytes:
         return hashlib.sha256(f"{use} of {name} in reliability tests".encode()).digest()
 
-    return OwnKeys(name, (KeyPair(1, secret("sign"), secret("seal"), 1),))
+    spare = EmergencyKey(name, secret("emergency")) if name != HUB else None
+    return OwnKeys(name, (KeyPair(1, secret("sign"), secret("seal"), 1),), spare)
 
 
 class Keyring:
@@ -32,6 +34,9 @@ class Keyring:
         self._peers: dict[str, Peer] = {}
 
     def peer(self, name: str) -> Peer | None:
+        if is_emergency_side(name):
+            kit = self.peer(kit_behind(name))
+            return emergency_peer(kit) if kit is not None else None
         if name in self._names and name not in self._peers:
             self._peers[name] = Peer(read_card(card_of(keys_of(name)).data))
         return self._peers.get(name)
@@ -52,4 +57,6 @@ class Keyring:
 
 @functools.cache
 def _names_by_key() -> dict[bytes, str]:
-    return {keys_of(name).newest.public.sign_id: name for name in (HUB, *REGISTERED)}
+    known = {keys_of(name).newest.public.sign_id: name for name in (HUB, *REGISTERED)}
+    spare = {name: keys_of(name).emergency for name in REGISTERED}
+    return known | {key_id_of(key.public): name for name, key in spare.items() if key is not None}

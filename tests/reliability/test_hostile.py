@@ -27,3 +27,16 @@ def test_the_harness_sees_what_only_a_signature_stops(tmp_path: Path) -> None:
         attack.attack(RESEALED)
     attack.close()
     assert attack.uncounted
+
+
+@pytest.mark.skipif(not rig.SEALED, reason="nothing is signed here")
+def test_forged_packets_fail_by_their_key_alone(tmp_path: Path) -> None:
+    """Each of them is counted and changes nothing; the same content with the right key is taken."""
+    attack = Attack(tmp_path, random.Random(2))
+    try:
+        attack.forge()
+        assert dict(attack.uncounted) == {}
+        assert sum(attack.sent.values()) > 40
+        assert attack.honest(), "a forgery that nobody would take with any key proves nothing"
+    finally:
+        attack.close()

@@ -17,13 +17,14 @@ from tests.sync.test_trust import County, emergency
 from zhenbao.agent.emergency import spool
 from zhenbao.agent.emergency.handover import hand_over
 from zhenbao.agent.emergency.mailbox import SpoolMailbox
-from zhenbao.agent.keys import KitKeyring, for_emergencies
+from zhenbao.agent.keys import EmergencyKeyring, for_emergencies
 from zhenbao.model.emergency import Emergency
 from zhenbao.model.errors import InputError, Rejected
 from zhenbao.model.report import DeliveryState
 from zhenbao.sync.engine import Engine
 from zhenbao.sync.envelope import pack
 from zhenbao.sync.messages import read_receipts
+from zhenbao.sync.names import emergency_side
 from zhenbao.sync.sealing import seal_to
 
 
@@ -45,15 +46,26 @@ def spooled(county: County, ward: Any) -> Emergency:
 
 def lock(county: County) -> None:
     """The same road, with the locked kit's mailbox in place of its store."""
+    county.kit_end.stop()
+    county.emergency_end = county.road.end(emergency_side("kit-1"))
+    county.emergency_end.start()
     mailbox = SpoolMailbox(county.home, "kit-1", county.clock)
-    keyring = KitKeyring(county.home, "kit-1")
+    keyring = EmergencyKeyring(county.home)
     county.up = Engine(
-        mailbox, county.kit_end, county.clock, keyring, rng=random.Random(3), on_event=county.events.append
+        mailbox,
+        county.emergency_end,
+        county.clock,
+        keyring,
+        rng=random.Random(3),
+        on_event=county.events.append,
+        speaks=False,
     )
     county.up._changed("up")
 
 
 def unlock(county: County) -> None:
+    county.emergency_end.stop()
+    county.kit_end.start()
     county.up = Engine(county.kit, county.kit_end, county.clock, county.kit_keys, rng=random.Random(4))
     county.up._changed("up")
 
@@ -69,7 +81,7 @@ def test_the_hubs_signed_receipt_removes_it(county: County, ward: Any) -> None:
     (kept,) = (county.home / spool.FOLDER).iterdir()
     answer = msgspec.json.decode(kept.read_bytes(), type=spool.Answer)
     named, receipts = read_receipts(answer.proof, county.hub_keys.own.newest.public.sign)
-    assert (named, len(receipts)) == ("kit-1", 1)
+    assert (named, len(receipts)) == (emergency_side("kit-1"), 1)
     with pytest.raises(Rejected):
         read_receipts(answer.proof, county.kit_keys.own.newest.public.sign)
 

@@ -36,7 +36,7 @@ class County:
     def __init__(self, place: Path, clock: Any, road: Any) -> None:
         hub_store = importlib.import_module("zhenbao.hub.store.hub_store")
         self.register = importlib.import_module("zhenbao.hub.keys")
-        self.clock, self.road, self.home = clock, road, place / "kit"
+        self.clock, self.road, self.place, self.home = clock, road, place, place / "kit"
         (place / "hub").mkdir()
         self.hub = hub_store.HubStore(f"sqlite:///{place}/hub/hub.db", clock)
         self.hub_keys = self.register.HubKeyring(self.hub, place / "hub")
@@ -189,7 +189,7 @@ def test_a_kits_new_keys_are_announced_by_the_old_and_then_stand_alone(county: C
     assert county.kit_keys.peer("hub").knows == new.newest.public.sign_id  # type: ignore[union-attr]
     # What the old key signed is taken for a while, and then no more.
     assert county.hub_keys.signer(old.newest.public.sign_id) is not None
-    clock.pass_s(county.register.OVERLAP_MS / 1000 + 1)
+    clock.pass_s(county.register.overlap_ms() / 1000 + 1)
     assert county.hub_keys.signer(old.newest.public.sign_id) is None
     assert county.hub_keys.signer(new.newest.public.sign_id) is not None
     renew_keys(county.home, "kit-1", clock.now_ms())
@@ -199,7 +199,7 @@ def test_the_hubs_new_keys_reach_the_kit(county: County, ward: Any, clock: Any) 
     county.register.add_kit(county.hub, county.card)
     ward.admit(county.kit)
     county.settle()
-    county.hub_keys._own = rotated(county.hub_keys.own, clock.now_ms())
+    county.register.renew(county.hub, county.place / "hub")
     county.kit.save_observation(ward.reading())
     county.settle()
     assert county.kit.queue().total == 0

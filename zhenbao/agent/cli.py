@@ -405,7 +405,7 @@ def link(
     from zhenbao.agent.uplink import asker, look_once
 
     with _kit(context) as kit:
-        can_ask = asker(kit.settings) is not None
+        can_ask = asker(kit.settings, kit.home) is not None
         show_link(kit, look_once(kit.settings, kit.home, kit.clock, ask_hub=not quiet), can_ask=can_ask)
 
 
@@ -491,7 +491,7 @@ def service(context: typer.Context) -> None:
 
     from zhenbao.agent.emergency.record import seal_what_a_kill_left
     from zhenbao.agent.road_status import running
-    from zhenbao.agent.roads import certificate_trouble, open_roads
+    from zhenbao.agent.roads import certificate_troubles, open_emergency_roads, open_roads
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
@@ -524,7 +524,7 @@ def service(context: typer.Context) -> None:
         screen.event("service-unlocked")
 
     clock = SystemClock()
-    if (trouble := certificate_trouble(home, settings, clock.now_ms())) is not None:
+    for trouble in certificate_troubles(home, settings, clock.now_ms()):
         screen.trouble(trouble)
     with running(home) as alone, watching(settings, home, clock) as watch:
         if not alone:
@@ -538,7 +538,8 @@ def service(context: typer.Context) -> None:
         run_service(
             home,
             settings.kit_id,
-            make_roads=lambda: open_roads(home, settings),
+            make_roads=lambda key: open_roads(home, settings, key),
+            make_emergency_roads=lambda: open_emergency_roads(home, settings),
             clock=clock,
             stop=stop,
             on_report=report_arrived,

@@ -1,26 +1,36 @@
-"""The kit's keys, and the card of its hub. They lie in the kit's folder; the private ones never leave it."""
+"""The kit's keys, and the card of its hub. They lie in the kit's folder; the private ones never leave it, and lie
+behind the PIN (``own_keys``).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from zhenbao.agent.own_keys import (
+    SEALED,
+    held_key,
+    load_emergency,
+    load_own,
+    move_inside,
+    save_own,
+    set_aside,
+    stamp,
+)
+from zhenbao.agent.settings import KitSettings
 from zhenbao.model.errors import InputError, Rejected, StorageError
 from zhenbao.sync.cbor import dumps, loads
 from zhenbao.sync.keys import (
-    FILE,
     Card,
     EmergencyKey,
     OwnKeys,
     card_of,
-    ensure_keys,
-    load_keys,
+    make_keys,
     parse_card,
     read_card,
     rotated,
-    save_keys,
     write_whole,
 )
-from zhenbao.sync.names import HUB
+from zhenbao.sync.names import HUB, emergency_side
 from zhenbao.sync.peers import Peer, Signer, signer_on
 
 CARD_FILE = "kit.card"
@@ -34,29 +44,69 @@ class KitKeyring:
     Args:
         home: the kit's folder.
         kit_id: whose.
+        key: the store's; None: the one that the vault holds open.
 
     Raises:
         InputError: ``keys-missing`` or ``hub-card-missing``: a technician has not set this kit up for sending.
-        StorageError: ``keys-unreadable``.
+        StorageError: ``keys-unreadable``; ``vault-locked``.
     """
 
-    def __init__(self, home: Path, kit_id: str) -> None:
+    def __init__(self, home: Path, kit_id: str, key: bytes | None = None) -> None:
         self._home = home
-        own = load_keys(home)
+        self._key = key or held_key(home)
+        self._stamp = stamp(home)
+        own = load_own(home, self._key)
         if own is None or own.name != kit_id:
             raise InputError("keys-missing")
         self._own = own
-        self._stamp = self._stamped()
+        self._hub_stamp = stamp(home, PINNED_FILE)
         self._hub = pinned(home)
 
     @property
     def own(self) -> OwnKeys:
         # Another process may have renewed them.
-        if (stamp := self._stamped()) != self._stamp:
-            renewed = load_keys(self._home)
+        if (now := stamp(self._home)) != self._stamp:
+            renewed = load_own(self._home, self._key)
             if renewed is not None and renewed.name == self._own.name:
-                self._own, self._stamp = renewed, stamp
+                self._own, self._stamp = renewed, now
         return self._own
+
+    @property
+    def hub(self) -> Peer:
+        """As it is pinned now: a technician may have pinned another card beside the running service."""
+        if (now := stamp(self._home, PINNED_FILE)) != self._hub_stamp:
+            self._hub, self._hub_stamp = pinned(self._home), now
+        return self._hub
+
+    def peer(self, name: str) -> Peer | None:
+        return self.hub if name == HUB else None
+
+    def signer(self, key_id: bytes) -> Signer | None:
+        return signer_on(self.hub, key_id)
+
+    def pin(self, card: Card) -> bool:
+        if card.newest.number <= self.hub.card.newest.number:
+            return False
+        _keep(self._home, Peer(card, knows=self.hub.knows))
+        return True
+
+    def known(self, name: str, sign_id: bytes) -> None:
+        if name == HUB and self.hub.knows != sign_id:
+            _keep(self._home, Peer(self.hub.card, knows=sign_id))
+
+
+class EmergencyKeyring:
+    """Implements ``sync.peers.Keyring`` for a locked kit: its emergency side, and the hub as it is pinned.
+
+    Raises:
+        InputError: ``emergency-unset``.
+        StorageError: ``keys-unreadable``.
+    """
+
+    def __init__(self, home: Path) -> None:
+        card, key = for_emergencies(home)
+        self.own = OwnKeys(emergency_side(key.name), (key.pair,))
+        self._hub = Peer(card)
 
     def peer(self, name: str) -> Peer | None:
         return self._hub if name == HUB else None
@@ -65,35 +115,48 @@ class KitKeyring:
         return signer_on(self._hub, key_id)
 
     def pin(self, card: Card) -> bool:
-        if card.newest.number <= self._hub.card.newest.number:
-            return False
-        self._hub = Peer(card, knows=self._hub.knows)
-        _keep(self._home, self._hub)
-        return True
+        """The unlocked kit does that, and says so to the hub."""
+        return False
 
     def known(self, name: str, sign_id: bytes) -> None:
-        if name == HUB and self._hub.knows != sign_id:
-            self._hub = Peer(self._hub.card, knows=sign_id)
-            _keep(self._home, self._hub)
-
-    def _stamped(self) -> tuple[int, int]:
-        try:
-            stat = (self._home / FILE).stat()
-        except OSError:
-            return 0, 0
-        return stat.st_mtime_ns, stat.st_ino
+        """Nobody confirms this key: the card shows it."""
 
 
 def set_up_keys(home: Path, kit_id: str, now_ms: int) -> Card:
     """Make the kit's keys where there are none, and write its card beside them as text.
 
+    What the right PIN does not open (it is damaged, or its vault was lost) is put aside, and new ones are made: the hub
+    must then be given the new card.
+
     Raises:
-        StorageError: ``keys-unreadable`` or ``keys-unwritable``.
+        StorageError: ``keys-unreadable`` or ``keys-unwritable``; ``vault-locked``: behind a PIN that was not given,
+            nothing can be looked up.
     """
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    card = card_of(ensure_keys(home, kit_id, now_ms, emergency=True))
-    write_whole(home / CARD_FILE, f"{card.text}\n".encode())
-    return card
+    key = held_key(home)
+    try:
+        own = load_own(home, key)
+    except StorageError as error:
+        if key is None or error.facts.get("reason") != SEALED:
+            raise
+        set_aside(home, SEALED, now_ms)
+        own = load_own(home, key)
+    if own is None or own.name != kit_id:
+        own = make_keys(kit_id, now_ms, emergency=True)
+        save_own(home, own, key)
+    return _show(home, own)
+
+
+def put_inside(home: Path, settings: KitSettings, key: bytes, now_ms: int) -> bool:
+    """What lies open from before the PIN, or from an older version, goes behind it. True if there was anything.
+
+    Raises:
+        InputError, StorageError: as ``own_keys.move_inside``.
+    """
+    moved = move_inside(home, key, settings.hub_key, now_ms)
+    if moved and (own := load_own(home, key)) is not None:
+        _show(home, own)
+    return moved
 
 
 def renew_keys(home: Path, kit_id: str, now_ms: int) -> Card:
@@ -101,19 +164,18 @@ def renew_keys(home: Path, kit_id: str, now_ms: int) -> Card:
 
     Raises:
         InputError: ``keys-missing``; ``keys-pending``, the hub has not confirmed the last new one.
-        StorageError: ``keys-unreadable`` or ``keys-unwritable``.
+        StorageError: ``keys-unreadable`` or ``keys-unwritable``; ``vault-locked``.
     """
-    own = load_keys(home)
+    key = held_key(home)
+    own = load_own(home, key)
     if own is None or own.name != kit_id:
         raise InputError("keys-missing")
     if len(own.pairs) > 1 and pinned(home).knows != own.newest.public.sign_id:
         # A third generation would push out the only one that the hub knows.
         raise InputError("keys-pending")
     made = rotated(own, now_ms)
-    save_keys(home, made)
-    card = card_of(made)
-    write_whole(home / CARD_FILE, f"{card.text}\n".encode())
-    return card
+    save_own(home, made, key)
+    return _show(home, made)
 
 
 def pin_hub(home: Path, text: str) -> Card:
@@ -126,7 +188,9 @@ def pin_hub(home: Path, text: str) -> Card:
     card = parse_card(text)
     if card.name != HUB:
         raise InputError("card-name")
-    _keep(home, Peer(card))
+    # What the hub knows of us stays: by now it may take nothing but our newest key.
+    knows = pinned(home).knows if (home / PINNED_FILE).exists() else b""
+    _keep(home, Peer(card, knows=knows))
     return card
 
 
@@ -168,10 +232,17 @@ def for_emergencies(home: Path) -> tuple[Card, EmergencyKey]:
         InputError: ``emergency-unset``: a technician has not set this kit up for it.
         StorageError: ``keys-unreadable``.
     """
-    own = load_keys(home)
-    if own is None or own.emergency is None or not (home / PINNED_FILE).exists():
+    key = load_emergency(home)
+    if key is None or not (home / PINNED_FILE).exists():
         raise InputError("emergency-unset")
-    return pinned(home).card, own.emergency
+    return pinned(home).card, key
+
+
+def _show(home: Path, own: OwnKeys) -> Card:
+    """Write the card that others may see."""
+    card = card_of(own)
+    write_whole(home / CARD_FILE, f"{card.text}\n".encode())
+    return card
 
 
 def _keep(home: Path, hub: Peer) -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from zhenbao.agent.holdups import Holdup, holdups
 from zhenbao.agent.road_status import RoadStatus, Speed, ask_to_hurry, look, read_status, service_runs
+from zhenbao.model.errors import InputError
 from zhenbao.model.time import local_text
 
 if TYPE_CHECKING:
     from zhenbao.agent.kit import Kit
+    from zhenbao.sync.engine import Event
 
 _LOOK_S = 1.0
 _LOOK_BACK_S = 60.0
@@ -56,7 +58,10 @@ def synchronise(kit: Kit, *, timeout_s: float, watch: bool) -> None:
     Where the service runs, it does the sending: a second connection would send everything twice.
     """
     from zhenbao.agent.emergency.handover import hand_over
+    from zhenbao.agent.roads import certificate_troubles
 
+    for trouble in certificate_troubles(kit.home, kit.settings, kit.clock.now_ms()):
+        kit.screen.trouble(trouble)
     hand_over(kit.home, kit.store, kit.clock)
     before = kit.store.queue().total
     stop = threading.Event()
@@ -78,11 +83,19 @@ def _send(kit: Kit, stop: threading.Event, *, timeout_s: float, watch: bool) -> 
     from zhenbao.sync.engine import Engine
 
     roads = open_roads(kit.home, kit.settings)
+    unknown = threading.Event()
+
+    def heard(event: Event) -> None:
+        if event.reason == "packet-signer" and not unknown.is_set():
+            unknown.set()
+            kit.screen.trouble(InputError("hub-keys-changed"))
+
     failed: list[BaseException] = []
 
     def work() -> None:
         try:
-            Engine(kit.store, roads, kit.clock, KitKeyring(kit.home, kit.store.name)).run(stop)
+            keyring = KitKeyring(kit.home, kit.store.name)
+            Engine(kit.store, roads, kit.clock, keyring, on_event=heard).run(stop)
         except BaseException as error:  # handed to the command's own thread below
             failed.append(error)
             stop.set()

@@ -11,12 +11,12 @@ from pathlib import Path
 from zhenbao.agent.emergency import spool
 from zhenbao.agent.emergency.handover import handing_over
 from zhenbao.agent.emergency.mailbox import SpoolMailbox
-from zhenbao.agent.keys import KitKeyring
+from zhenbao.agent.keys import EmergencyKeyring, KitKeyring
 from zhenbao.agent.road_status import report
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.tidying import tidying
 from zhenbao.agent.vault.unlocked import is_unlocked, unlocked_key
-from zhenbao.model.errors import LinkDown, StorageError
+from zhenbao.model.errors import InputError, LinkDown, StorageError, ZhenbaoError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
 from zhenbao.sync.engine import Engine, Event
@@ -33,12 +33,13 @@ def run_service(
     store_dir: Path,
     kit_id: str,
     *,
-    make_roads: Callable[[], SeveralRoads],
+    make_roads: Callable[[bytes], SeveralRoads],
+    make_emergency_roads: Callable[[], SeveralRoads],
     clock: Clock,
     stop: threading.Event,
     on_report: Callable[[Report], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
-    on_store: Callable[[StorageError], None] | None = None,
+    on_store: Callable[[ZhenbaoError], None] | None = None,
     on_unlocked: Callable[[], None] | None = None,
     may_go: Callable[[Waiting], bool] = lambda item: True,
     on_trouble: Callable[[LinkDown], None] | None = None,
@@ -50,7 +51,8 @@ def run_service(
 
     Args:
         store_dir: the kit's folder.
-        make_roads: the roads to the hub, new ones.
+        make_roads: the roads to the hub, new ones, given the store's key.
+        make_emergency_roads: those of the emergency side, which need no key.
         on_report: a report arrived and is kept.
         on_event: anything else that happened on the road; see ``sync.engine.Event``.
         on_store: the store has something to say (its ``notices``), is locked, or was found damaged and is opened again.
@@ -62,7 +64,7 @@ def run_service(
         StorageError: the store cannot be opened at all.
         InputError: ``keys-missing``, ``hub-card-missing``, or as ``make_roads`` raises.
     """
-    locked = False
+    locked = told = False
     while not stop.is_set():
         try:
             key = unlocked_key(store_dir, counts_as_use=False)
@@ -72,15 +74,24 @@ def run_service(
             if not locked:
                 _tell(on_store, error)
             locked = True
-            if spool.waiting(store_dir):
-                _send_spooled(store_dir, kit_id, make_roads(), clock, stop, on_event, may_go, on_trouble)
-            else:
+            if not spool.waiting(store_dir):
                 stop.wait(_LOCK_POLL_S)
+                continue
+            try:
+                roads = make_emergency_roads()
+            except InputError as error:
+                # No credential of its own yet: said once, and the emergencies wait for the PIN.
+                if not told:
+                    _tell(on_store, error)
+                told = True
+                stop.wait(_LOCK_POLL_S)
+                continue
+            _send_spooled(store_dir, kit_id, roads, clock, stop, on_event, may_go, on_trouble)
             continue
         if locked and on_unlocked is not None:
             on_unlocked()
-        locked = False
-        roads = make_roads()
+        locked = told = False
+        roads = make_roads(key)
         with (
             KitStore.open(store_dir, kit_id=kit_id, clock=clock, key=key) as store,
             _halt(stop, lambda: is_unlocked(store_dir)) as halt,
@@ -89,8 +100,8 @@ def run_service(
         ):
             for notice in store.notices:
                 _tell(on_store, notice)
-            keyring = KitKeyring(store_dir, kit_id)
-            announce = _announcer(store, on_report, on_event)
+            keyring = KitKeyring(store_dir, kit_id, key)
+            announce = _announcer(store, on_report, on_event, on_store)
             engine = Engine(store, roads, clock, keyring, on_event=announce, may_go=may_go)
             try:
                 with tidying(store, halt):
@@ -119,7 +130,8 @@ def _send_spooled(
 
     with _halt(stop, wanted) as halt, _reporting(home, roads, clock, on_trouble):
         mailbox = SpoolMailbox(home, kit_id, clock)
-        Engine(mailbox, roads, clock, KitKeyring(home, kit_id), on_event=on_event, may_go=may_go).run(halt)
+        keyring = EmergencyKeyring(home)
+        Engine(mailbox, roads, clock, keyring, on_event=on_event, may_go=may_go, speaks=False).run(halt)
 
 
 @contextmanager
@@ -162,11 +174,24 @@ def _halt(stop: threading.Event, wanted: Callable[[], bool]) -> Iterator[threadi
 
 
 def _announcer(
-    store: KitStore, on_report: Callable[[Report], None] | None, on_event: Callable[[Event], None] | None
+    store: KitStore,
+    on_report: Callable[[Report], None] | None,
+    on_event: Callable[[Event], None] | None,
+    on_store: Callable[[ZhenbaoError], None] | None,
 ) -> Callable[[Event], None]:
+    strange = False
+
     def announce(event: Event) -> None:
+        nonlocal strange
         if on_event is not None:
             on_event(event)
+        if event.name == "packet-refused-in" and event.reason == "packet-signer":
+            # Once a connection, whoever floods the road.
+            if not strange:
+                _tell(on_store, InputError("hub-keys-changed"))
+            strange = True
+        elif event.name == "up":
+            strange = False
         if (
             on_report is not None
             and event.name == "accepted"
@@ -178,6 +203,6 @@ def _announcer(
     return announce
 
 
-def _tell(hook: Callable[[StorageError], None] | None, error: StorageError) -> None:
+def _tell(hook: Callable[[ZhenbaoError], None] | None, error: ZhenbaoError) -> None:
     if hook is not None:
         hook(error)

@@ -74,7 +74,7 @@ class KitSettings:
     probe_url: str = ""
     """Where the hub is asked whether it answers (``https://hub.example``); empty: it is never asked."""
     probe_key: str = ""
-    """The hub's Ed25519 key, 64 hexadecimal digits: by it the kit knows an answer as the hub's."""
+    """An Ed25519 key by which an answer is known as the hub's, 64 hexadecimal digits, besides those on its card."""
     modem_port: str = ""
     """AT port of a 5G modem that no ModemManager has, best as ``/dev/serial/by-id/...``."""
     glucose_serial: str = ""

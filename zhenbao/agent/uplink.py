@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zhenbao.agent.keys import PINNED_FILE, pinned
 from zhenbao.agent.settings import KitSettings
 from zhenbao.model.errors import InputError
 from zhenbao.model.time import Clock
 from zhenbao.sync.envelope import Waiting
+from zhenbao.sync.keys import key_id_of
+from zhenbao.sync.links.tls import client_context
 from zhenbao.sync.uplink.choice import Choice, Road, asked, choose
 from zhenbao.sync.uplink.look import View, look
 from zhenbao.sync.uplink.picture import FRESH_MS, Picture, load_picture
@@ -28,31 +31,55 @@ if TYPE_CHECKING:
 _KEY_BYTES = 32
 
 
-def asker(settings: KitSettings, tls: ssl.SSLContext | None = None) -> Callable[[Uplink], Outcome] | None:
-    """How this kit asks its hub; None where nobody has set the hub's address and key.
+def asker(settings: KitSettings, home: Path) -> Callable[[Uplink], Outcome] | None:
+    """How this kit asks its hub; None where nobody has set the hub's address.
 
-    Args:
-        tls: whose certificates are believed; None: the system's.
+    The hub is known by its pinned card, as everywhere; a key in the settings counts beside it.
 
     Raises:
-        InputError: ``link-address`` or ``probe-key``.
+        InputError: ``link-address``; ``probe-key``, the key is none, or there is neither key nor card.
+        StorageError: ``keys-unreadable``.
     """
     if not settings.probe_url and not settings.probe_key:
         return None
     address = parse_address(settings.probe_url)
-    try:
-        key = bytes.fromhex(settings.probe_key)
-    except ValueError:
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise InputError("probe-key")
-    verify = verifier([key])
-    timeout_s = policy().probe_timeout_s
+    timeout_s, tls = policy().probe_timeout_s, _county(settings, home) if address.https else None
 
     def ask(uplink: Uplink) -> Outcome:
-        return probe(address, verify, interface=uplink.interface, timeout_s=timeout_s, tls=tls)
+        # Looked up each time: the hub may have announced a new one meanwhile.
+        keys = _hub_keys(settings, home)
+        return probe(
+            address,
+            verifier(keys),
+            interface=uplink.interface,
+            timeout_s=timeout_s,
+            tls=tls,
+            key_id=key_id_of(keys[0]),
+        )
 
+    _hub_keys(settings, home)
     return ask
+
+
+def _hub_keys(settings: KitSettings, home: Path) -> list[bytes]:
+    """By which an answer is known as the hub's, the newest first."""
+    keys = []
+    if (home / PINNED_FILE).exists():
+        keys = [key.sign for key in reversed(pinned(home).card.keys)]
+    if settings.probe_key:
+        try:
+            keys.append(bytes.fromhex(settings.probe_key))
+        except ValueError:
+            raise InputError("probe-key") from None
+    if not keys or any(len(key) != _KEY_BYTES for key in keys):
+        raise InputError("probe-key")
+    return keys
+
+
+def _county(settings: KitSettings, home: Path) -> ssl.SSLContext | None:
+    """The county's CA, where the hub's web server has its certificate; else the system's count."""
+    ca = home / settings.hub_ca
+    return client_context(ca) if ca.exists() else None
 
 
 def look_once(settings: KitSettings, home: Path, clock: Clock, *, ask_hub: bool = True) -> Picture:
@@ -61,7 +88,7 @@ def look_once(settings: KitSettings, home: Path, clock: Clock, *, ask_hub: bool 
     Raises:
         InputError: as :func:`asker`.
     """
-    ask = asker(settings) if ask_hub else None
+    ask = asker(settings, home) if ask_hub else None
     view = _see(settings)
     roads = tuple(Road(uplink) for uplink in view.uplinks)
     now_ms, now_s = clock.now_ms(), clock.monotonic_s()
@@ -85,7 +112,7 @@ def watching(
     Raises:
         InputError: as :func:`asker`.
     """
-    ask = asker(settings)
+    ask = asker(settings, home)
     if ask is None:
         yield None
         return

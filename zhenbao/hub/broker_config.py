@@ -1,7 +1,7 @@
 """Mosquitto's configuration and access list for a county, written with the CA's files beside them.
 
 The broker is a road: it keeps nothing on disk, takes nobody without a certificate of the county's CA, and lets each
-kit reach its own three topics alone, by the name in its certificate.
+kit reach its own three topics alone, by the name in its certificate, and a locked kit two others.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zhenbao.hub.ca import CA_CERTIFICATE, CRL, SERVER, SERVER_KEY
+from zhenbao.hub.ca import CA_CERTIFICATE, CRL, EMERGENCY_USER, SERVER, SERVER_KEY
 from zhenbao.model.errors import InputError
-from zhenbao.sync.links.mqtt import DOWN, GONE, UP
+from zhenbao.sync.links.mqtt import DOWN, EMERGENCY, GONE, RECEIPT, UP
 from zhenbao.sync.names import HUB
 
 CONFIGURATION, ACCESS = "mosquitto.conf", "zhenbao.acl"
@@ -24,7 +24,18 @@ user {HUB}
 topic read {UP}/+
 topic read {GONE}/+
 topic write {DOWN}/+
+topic read {EMERGENCY}/+
+topic write {RECEIPT}/+
 
+# Locked kits: one user for all, told apart by their client ids, which are their random names (%c). They bring
+# emergencies and hear the receipts for their own; what the patterns below would give to this user is taken from it.
+user {EMERGENCY_USER}
+topic deny {UP}/{EMERGENCY_USER}
+topic deny {GONE}/{EMERGENCY_USER}
+topic deny {DOWN}/{EMERGENCY_USER}
+
+pattern write {EMERGENCY}/%c
+pattern read {RECEIPT}/%c
 pattern write {UP}/%u
 pattern write {GONE}/%u
 pattern read {DOWN}/%u

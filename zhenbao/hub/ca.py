@@ -21,13 +21,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from zhenbao.hub.issued import Issued, read_issued, write_issued
 from zhenbao.model.errors import InputError
-from zhenbao.sync.names import HUB, check_kit_id, is_mailbox
+from zhenbao.sync.names import HUB, check_kit_id, emergency_side, is_emergency_mailbox, is_mailbox, kit_behind
 
 CA_CERTIFICATE, CA_KEY, CRL = "ca.pem", "ca.key", "crl.pem"
 SERVER, SERVER_KEY = "server.pem", "server.key"
 """For the hub's listeners: the broker's and the web page's."""
 HUB_CLIENT, HUB_CLIENT_KEY = "hub.pem", "hub.key"
 """The hub as a client of the broker."""
+EMERGENCY_USER = "emergency"
+"""The name in the certificates of all emergency sides: a broker's list of rights has one line for them."""
 CA_DAYS, SERVER_DAYS, KIT_DAYS = 7300, 825, 1095
 _BACKDATED = timedelta(days=1)
 """A tablet's clock may be hours behind."""
@@ -91,7 +93,7 @@ def issue_server(directory: Path, hosts: Sequence[str], now_ms: int) -> None:
 
 
 def sign_kit(directory: Path, csr_pem: bytes, kit_id: str, now_ms: int, days: int = KIT_DAYS) -> bytes:
-    """A kit's certificate, PEM, for the request that its technician brought.
+    """A kit's certificate, or its emergency side's, PEM, for one request that its technician brought.
 
     Raises:
         InputError: ``ca-missing``; ``kit-id``; ``ca-request``: no request, a bad signature, another kind of key, or no
@@ -107,33 +109,36 @@ def sign_kit(directory: Path, csr_pem: bytes, kit_id: str, now_ms: int, days: in
         genuine = request.is_signature_valid
     except (ValueError, InvalidSignature) as error:
         raise InputError("ca-request", reason=type(error).__name__) from error
-    if not (genuine and is_mailbox(mailbox) and isinstance(public_key, Ed25519PublicKey)):
+    emergency = is_emergency_mailbox(mailbox)
+    if not (genuine and (is_mailbox(mailbox) or emergency) and isinstance(public_key, Ed25519PublicKey)):
         raise InputError("ca-request", reason="signature, name or key")
+    name, side = (EMERGENCY_USER, emergency_side(kit_id)) if emergency else (mailbox, kit_id)
     rows = read_issued(directory)
     for row in rows:
-        if row.mailbox == mailbox and row.kit_id != kit_id:
+        if row.mailbox == mailbox and row.kit_id != side:
             raise InputError("ca-mailbox-taken")
-        if row.kit_id == kit_id and row.mailbox != mailbox and not row.revoked_ms:
+        if row.kit_id == side and row.mailbox != mailbox and not row.revoked_ms:
             raise InputError("ca-kit-has-mailbox", kit=kit_id)
         if row.mailbox == mailbox and row.revoked_ms:
             raise InputError("ca-request", reason="revoked")
     certificate = _certificate(
-        directory, mailbox, [mailbox], public_key, ExtendedKeyUsageOID.CLIENT_AUTH, now_ms, timedelta(days=days)
+        directory, name, [mailbox], public_key, ExtendedKeyUsageOID.CLIENT_AUTH, now_ms, timedelta(days=days)
     )
     ended_ms = round(certificate.not_valid_after_utc.timestamp() * 1000)
     serial, raw = f"{certificate.serial_number:x}", public_key.public_bytes_raw().hex()
-    write_issued(directory, [*rows, Issued(kit_id, mailbox, serial, raw, ended_ms)])
+    write_issued(directory, [*rows, Issued(side, mailbox, serial, raw, ended_ms)])
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def revoke_kit(directory: Path, kit_id: str, now_ms: int) -> int:
-    """Let no certificate of a kit count any more; returns how many that were. The broker must be restarted after it.
+    """Let no certificate of a kit count any more, its emergency side's neither; returns how many that were. The broker
+    must be restarted after it.
 
     Raises:
         InputError: ``ca-missing``; ``ca-kit-unknown``.
     """
     rows = read_issued(directory)
-    wanted = [row for row in rows if row.kit_id == kit_id and not row.revoked_ms]
+    wanted = [row for row in rows if kit_behind(row.kit_id) == kit_id and not row.revoked_ms]
     if not wanted:
         raise InputError("ca-kit-unknown", kit=kit_id[:32])
     changed = [

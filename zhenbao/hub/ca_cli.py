@@ -52,16 +52,20 @@ def sign(
 ) -> None:
     from zhenbao.hub.ca import CA_CERTIFICATE, sign_kit
     from zhenbao.model.errors import InputError
-    from zhenbao.sync.links.identity import CA, CERTIFICATE
+    from zhenbao.sync.links.identity import CA, CERTIFICATE, EMERGENCY_CERTIFICATE, mailbox_named, requests_in
+    from zhenbao.sync.names import is_emergency_mailbox
 
     folder = _folder(directory)
     try:
         asked = request.read_bytes()
     except OSError as error:
         raise InputError("ca-request", reason=type(error).__name__) from error
-    certificate = sign_kit(folder, asked, kit, SystemClock().now_ms(), days)
+    now_ms = SystemClock().now_ms()
+    certificates = [sign_kit(folder, one, kit, now_ms, days) for one in requests_in(asked) or [asked]]
     out.mkdir(parents=True, exist_ok=True)
-    (out / CERTIFICATE).write_bytes(certificate)
+    for certificate in certificates:
+        emergency = is_emergency_mailbox(mailbox_named(certificate, CERTIFICATE))
+        (out / (EMERGENCY_CERTIFICATE if emergency else CERTIFICATE)).write_bytes(certificate)
     (out / CA).write_bytes((folder / CA_CERTIFICATE).read_bytes())
     typer.echo(_words("ca.signed", kit=kit, path=out))
 
@@ -86,6 +90,17 @@ def listed(directory: Directory = _HERE) -> None:
         typer.echo(_words("ca.row", kit=row.kit_id, mailbox=row.mailbox, until=until, state=_words(f"ca.{state}")))
     if not rows:
         typer.echo(_words("ca.none"))
+    say_ending(directory, now_ms)
+
+
+def say_ending(directory: Path, now_ms: int) -> None:
+    """Certificates that must be renewed now, on the error output."""
+    from zhenbao.hub.certificates import ending
+
+    for each in ending(_folder(directory), now_ms):
+        said = "ca.ended" if each.ends_ms <= now_ms else "ca.ending"
+        days = max(0, each.ends_ms - now_ms) // 86_400_000
+        typer.echo(_words(said, whose=each.whose, ends=local_text(each.ends_ms)[:10], days=days), err=True)
 
 
 def broker_config(

@@ -12,7 +12,7 @@ import typer
 
 from zhenbao.hub import accounts_cli, kits_cli
 from zhenbao.hub.ca_cli import app as ca_app
-from zhenbao.hub.ca_cli import broker_config
+from zhenbao.hub.ca_cli import broker_config, say_ending
 from zhenbao.hub.options import HERE as _HERE
 from zhenbao.hub.options import Database, Directory
 from zhenbao.hub.options import open_store as _store
@@ -30,7 +30,9 @@ app.add_typer(accounts_cli.org, name="org")
 app.add_typer(ca_app, name="ca")
 app.command("broker-config", help=_words("ca.broker_config"))(broker_config)
 app.add_typer(kits_cli.kit, name="kit")
+app.command("renew-keys", help=_words("hub.cli.renew_keys"))(kits_cli.renew_keys)
 
+_DAY_S = 86_400.0
 RosterFile = Annotated[Path | None, typer.Option("--roster", help=_words("hub.cli.roster"))]
 
 
@@ -81,7 +83,9 @@ def serve(
         typer.echo(_words("hub.cli.running_external", url=hub.web_url, broker=broker))
     if roster is None:
         typer.echo(_words("hub.cli.example_roster"), err=True)
-    stop.wait()
+    say_ending(directory, hub.clock.now_ms())
+    while not stop.wait(_DAY_S):
+        say_ending(directory, hub.clock.now_ms())
     hub.close()
     typer.echo(_words("hub.cli.stopped"))
 

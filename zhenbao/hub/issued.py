@@ -25,6 +25,7 @@ class Issued:
     """One certificate of a kit. Times are Unix ms."""
 
     kit_id: str
+    """Or its emergency side (``sync.names.emergency_side``)."""
     mailbox: str
     serial: str
     """Hexadecimal."""

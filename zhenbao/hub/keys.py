@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +14,40 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from zhenbao.hub.store import HubStore, audit
 from zhenbao.hub.store.tables import kit_keys, kits
 from zhenbao.model.errors import InputError
-from zhenbao.sync.keys import Card, OwnKeys, card_of, ensure_keys, key_id_of, parse_card, read_card, rotated, save_keys
-from zhenbao.sync.names import HUB, is_kit_id
-from zhenbao.sync.peers import Peer, Signer, signer_on
+from zhenbao.sync.keys import (
+    FILE,
+    Card,
+    OwnKeys,
+    card_of,
+    ensure_keys,
+    key_id_of,
+    load_keys,
+    parse_card,
+    read_card,
+    rotated,
+    save_keys,
+    without_old,
+)
+from zhenbao.sync.names import HUB, is_emergency_side, is_kit_id, kit_behind
+from zhenbao.sync.peers import Peer, Signer, emergency_peer, signer_on
 
-OVERLAP_MS = 30 * 86_400_000
-"""How long a kit's older key is taken after its newer one is known: a kit may lie in a drawer for a month."""
+_DAY_MS = 86_400_000
 _PEER = select(kits).where(kits.c.kit_id == bindparam("wanted"))
 _SIGNER = (
     select(kits).join(kit_keys, kit_keys.c.kit_id == kits.c.kit_id).where(kit_keys.c.key_id == bindparam("wanted"))
 )
+
+
+@cache
+def overlap_ms() -> int:
+    """How long a kit's older key is taken after its newer one is known."""
+    return _days("kit_overlap_days") * _DAY_MS
+
+
+@cache
+def grace_ms() -> int:
+    """How long the hub keeps its older key after a renewal."""
+    return _days("hub_grace_days") * _DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +58,8 @@ class RegisteredKit:
     card: Card
     added_ms: int
     revoked_ms: int | None
+    knows: bytes
+    """The newest key of the hub's that it has confirmed; empty: it has what it was given at the beginning."""
 
 
 class HubKeyring:
@@ -46,27 +75,37 @@ class HubKeyring:
 
     def __init__(self, store: HubStore, directory: Path) -> None:
         self._store = store
+        self._directory = directory
         self._own = ensure_keys(directory, HUB, store.clock.now_ms())
+        self._stamp = self._stamped()
 
     @property
     def own(self) -> OwnKeys:
+        # A command beside the running hub may have renewed them.
+        if (stamp := self._stamped()) != self._stamp and (renewed := load_keys(self._directory)) is not None:
+            self._own, self._stamp = renewed, stamp
+        if len(self._own.pairs) > 1 and self._store.clock.now_ms() - self._own.newest.made_ms >= grace_ms():
+            self._own = without_old(self._own)
+            save_keys(self._directory, self._own)
+            self._stamp = self._stamped()
         return self._own
 
     @property
     def card(self) -> Card:
         """For the kits."""
-        return card_of(self._own)
+        return card_of(self.own)
 
     def peer(self, name: str) -> Peer | None:
         with self._store.reading() as connection:
-            return _peer(connection, name)
+            peer = _peer(connection, kit_behind(name))
+        return emergency_peer(peer) if peer is not None and is_emergency_side(name) else peer
 
     def signer(self, key_id: bytes) -> Signer | None:
         with self._store.reading() as connection:
             row = connection.execute(_SIGNER, {"wanted": key_id}).one_or_none()
         if row is None:
             return None
-        overlap = self._store.clock.now_ms() - row.pinned_ms < OVERLAP_MS
+        overlap = self._store.clock.now_ms() - row.pinned_ms < overlap_ms()
         return signer_on(_as_peer(row), key_id, old_accepted=overlap)
 
     def pin(self, card: Card) -> bool:
@@ -81,12 +120,48 @@ class HubKeyring:
         with self._store.writing() as connection:
             connection.execute(update(kits).where(kits.c.kit_id == name).values(knows=sign_id))
 
+    def sign_probe(self, message: bytes, key_id: bytes) -> bytes:
+        """The hub's answer to a kit that asks whether it is there, by the key that the kit knows, or the newest."""
+        pairs = self.own.pairs
+        known = next((pair for pair in pairs if pair.public.sign_id == key_id), pairs[-1])
+        return known.sign_key.sign(message)
 
-def rotate(directory: Path, now_ms: int) -> OwnKeys:
-    """Give the hub new keys; running kits are told by the running hub after its next start."""
-    made = rotated(ensure_keys(directory, HUB, now_ms), now_ms)
+    def _stamped(self) -> tuple[int, int]:
+        try:
+            stat = (self._directory / FILE).stat()
+        except OSError:
+            return 0, 0
+        return stat.st_mtime_ns, stat.st_ino
+
+
+def renew(store: HubStore, directory: Path, *, anyway: bool = False) -> Card:
+    """Give the hub new keys. Each kit learns them by a message signed with the old ones, which count for a while yet.
+
+    Args:
+        anyway: though kits have not learnt the last new ones; those then need the new card by hand.
+
+    Raises:
+        InputError: ``hub-keys-pending``, with those kits.
+        StorageError: ``keys-unreadable`` or ``keys-unwritable``.
+    """
+    keyring = HubKeyring(store, directory)
+    if not anyway and (behind := kits_behind(store, keyring.own)):
+        raise InputError("hub-keys-pending", count=len(behind), kits=", ".join(behind[:20]))
+    now_ms = store.clock.now_ms()
+    made = rotated(keyring.own, now_ms)
     save_keys(directory, made)
-    return made
+    card = card_of(made)
+    with store.writing() as connection:
+        audit.append(connection, now_ms, "admin", "hub-keys-renewed", "hub", fingerprint=card.fingerprint)
+    return card
+
+
+def kits_behind(store: HubStore, own: OwnKeys) -> list[str]:
+    """Kits in use that have not confirmed the hub's newest keys; none while the hub has one generation."""
+    if len(own.pairs) == 1:
+        return []
+    newest = own.newest.public.sign_id
+    return [kit.kit_id for kit in registered(store) if kit.revoked_ms is None and kit.knows != newest]
 
 
 def read_card_file(file: Path) -> Card:
@@ -142,7 +217,7 @@ def registered(store: HubStore) -> list[RegisteredKit]:
     """The register, by name."""
     with store.reading() as connection:
         rows = connection.execute(select(kits).order_by(kits.c.kit_id)).all()
-    return [RegisteredKit(row.kit_id, read_card(row.card), row.added_ms, row.revoked_ms) for row in rows]
+    return [RegisteredKit(row.kit_id, read_card(row.card), row.added_ms, row.revoked_ms, row.knows) for row in rows]
 
 
 def _keep(connection: Connection, card: Card, now_ms: int) -> None:
@@ -154,6 +229,11 @@ def _keep(connection: Connection, card: Card, now_ms: int) -> None:
     # Whoever registers a key that is another kit's takes it from that one: it was proved to be theirs.
     connection.execute(delete(kit_keys).where(kit_keys.c.key_id.in_(ids)))
     connection.execute(insert(kit_keys), [{"key_id": id_, "kit_id": card.name} for id_ in ids])
+
+
+def _days(name: str) -> int:
+    table = tomllib.loads(files("zhenbao.hub").joinpath("renewal.toml").read_text("utf-8"))
+    return int(table["keys"][name])
 
 
 def _peer(connection: Connection, name: str) -> Peer | None:

@@ -19,6 +19,7 @@ from zhenbao.hub.issued import IssuedBook
 from zhenbao.hub.keys import HubKeyring, add_kit
 from zhenbao.hub.notify import FILE, all_of, to_file, to_services
 from zhenbao.hub.permission import Role
+from zhenbao.hub.presence import keep_up
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
 from zhenbao.hub.store import Counters, HubStore, audit, organisations, people
@@ -63,7 +64,6 @@ class Hub:
         hosts: names under which the web page may be asked for, besides those of this machine.
         https: the web page is only reached through TLS.
         notify: addresses of services that carry notices (see ``notify.to_services``), besides the file.
-        sign: the hub's Ed25519 signature, for kits that ask whether it is there.
         web_host: address of the web server; another than this machine's own only with ``web_tls``.
         web_tls: certificate and key of the web server, PEM.
         keys: the Ed25519 key that signs a kit's HTTPS requests, by its name on the road; None: the CA's list.
@@ -86,7 +86,6 @@ class Hub:
         hosts: Sequence[str] = (),
         https: bool = False,
         notify: Sequence[str] = (),
-        sign: Callable[[bytes], bytes] | None = None,
         web_host: str = HOST,
         web_tls: tuple[Path, Path] | None = None,
         keys: Callable[[str], bytes | None] | None = None,
@@ -105,7 +104,6 @@ class Hub:
         self._roads: RoadsAtHub | None = None
         self._broker = EmbeddedBroker(mqtt_port) if self._road is None else None
         self._hosts = tuple(hosts)
-        self._sign = sign
         self._https = https or web_tls is not None
         self._web_port = web_port
         duty = roster if isinstance(roster, Roster) else load_roster(roster)
@@ -190,6 +188,7 @@ class Hub:
                 self._broker.start()
             self._start_web()
             self._start_ingest()
+            self._spawn("zhenbao-presence", lambda: keep_up(self.store, lambda: self.presence, self._stop))
             self._spawn("zhenbao-clocks", lambda: watch(self.store, self._stop, self._notify))
         except (LinkDown, StorageError):
             self.stop()
@@ -252,7 +251,9 @@ class Hub:
         from zhenbao.hub.web.sync_guard import SyncGuard
 
         sync = SyncRoad(self._mailboxes, SyncGuard(self._keys, self.clock), self._book, self.clock)
-        app = create_app(self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https, sign=self._sign, sync=sync)
+        app = create_app(
+            self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https, sign=self.keyring.sign_probe, sync=sync
+        )
         listening = socket.socket(socket.AF_INET6 if ":" in self._web_host else socket.AF_INET)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -48,7 +48,7 @@ class Engine:
         window_bytes: how much may lie in the link's hands before items other than critical ones wait.
         on_event: told what happens, on the engine's thread.
         rng: jitter.
-        may_go: see ``sending.Dispatcher``.
+        may_go, speaks: see ``sending.Dispatcher``.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Engine:
         on_event: Callable[[Event], None] | None = None,
         rng: random.Random | None = None,
         may_go: Callable[[Waiting], bool] = lambda item: True,
+        speaks: bool = True,
     ) -> None:
         self.counts = Counts()
         self._store = store
@@ -82,6 +83,7 @@ class Engine:
             batch=batch,
             window_bytes=window_bytes,
             may_go=may_go,
+            speaks=speaks,
         )
         self._receiver = Receiver(
             store,

@@ -70,6 +70,8 @@ class Card:
     keys: tuple[PublicKeys, ...]
     emergency: bytes | None = None
     """Ed25519: may sign what is of kind ``emergency`` and nothing else."""
+    emergency_seal: bytes | None = None
+    """X25519: receipts for emergencies are sealed for it, and nothing else. None on cards of older versions."""
     data: bytes = b""
     """The card as it was made."""
 
@@ -85,7 +87,8 @@ class Card:
     @property
     def fingerprint(self) -> str:
         """What two people compare by telephone: 32 hexadecimal digits in groups of four."""
-        digits = sha256(b"".join(key.sign + key.seal for key in self.keys) + (self.emergency or b"")).hexdigest()[:32]
+        spare = (self.emergency or b"") + (self.emergency_seal or b"")
+        digits = sha256(b"".join(key.sign + key.seal for key in self.keys) + spare).hexdigest()[:32]
         return " ".join(digits[n : n + 4] for n in range(0, 32, 4))
 
 
@@ -119,7 +122,7 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class EmergencyKey:
-    """Signs while the tablet is locked; the hub takes nothing but emergencies from it."""
+    """Signs while the tablet is locked; the hub takes nothing but emergencies from it, and answers with receipts."""
 
     name: str
     """The kit's id."""
@@ -127,13 +130,20 @@ class EmergencyKey:
 
     @property
     def sign_key(self) -> Ed25519PrivateKey:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-        return Ed25519PrivateKey.from_private_bytes(self.secret)
+        return self.pair.sign_key
 
     @property
     def public(self) -> bytes:
-        return self.sign_key.public_key().public_bytes_raw()
+        return self.pair.public.sign
+
+    @property
+    def pair(self) -> KeyPair:
+        """With the key for which the hub seals receipts; it follows from the secret, so that one secret is kept."""
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        seal_secret = HKDF(SHA256(), 32, salt=None, info=b"zhenbao emergency receipts 1").derive(self.secret)
+        return KeyPair(1, self.secret, seal_secret, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +170,23 @@ def make_keys(name: str, now_ms: int, *, emergency: bool = False) -> OwnKeys:
     Args:
         emergency: with a key that signs while the tablet is locked.
     """
-    spare = EmergencyKey(name, secrets.token_bytes(32)) if emergency else None
-    return OwnKeys(name, (_pair(1, now_ms),), spare)
+    return OwnKeys(name, (_pair(1, now_ms),), make_emergency_key(name) if emergency else None)
+
+
+def make_emergency_key(name: str) -> EmergencyKey:
+    """A new key of a kit's emergency side."""
+    return EmergencyKey(name, secrets.token_bytes(32))
 
 
 def rotated(keys: OwnKeys, now_ms: int) -> OwnKeys:
     """The same with a new generation; the oldest is forgotten where there are more than ``KEPT_GENERATIONS``."""
     pairs = (*keys.pairs, _pair(keys.newest.number + 1, now_ms))
     return replace(keys, pairs=pairs[-KEPT_GENERATIONS:])
+
+
+def without_old(keys: OwnKeys) -> OwnKeys:
+    """The newest generation alone."""
+    return replace(keys, pairs=keys.pairs[-1:])
 
 
 def _pair(number: int, now_ms: int) -> KeyPair:
@@ -177,11 +196,12 @@ def _pair(number: int, now_ms: int) -> KeyPair:
 def card_of(keys: OwnKeys) -> Card:
     """What others may know. Each generation signs the whole, the newest outside."""
     public = tuple(pair.public for pair in keys.pairs)
-    spare = keys.emergency.public if keys.emergency else None
-    data = dumps([keys.name, [[key.number, key.sign, key.seal] for key in public], spare])
+    spare = keys.emergency.pair.public if keys.emergency else None
+    shown = [spare.sign, spare.seal] if spare else [None]
+    data = dumps([keys.name, [[key.number, key.sign, key.seal] for key in public], *shown])
     for pair in keys.pairs:
         data = sign1({KEY_ID: pair.public.sign_id}, data, pair.sign_key, _EXTERNAL)
-    return Card(keys.name, public, spare, data)
+    return Card(keys.name, public, spare.sign if spare else None, spare.seal if spare else None, data)
 
 
 @lru_cache(maxsize=1024)
@@ -200,8 +220,9 @@ def read_card(data: bytes) -> Card:
             if inner[:1] != b"\xd2":
                 break
         match loads(inner):
-            case [str(name), [*listed], bytes() | None as emergency] if 0 < len(name) <= _NAME_CHARACTERS:
+            case [str(name), [*listed], bytes() | None as emergency, *more] if 0 < len(name) <= _NAME_CHARACTERS:
                 keys = tuple(_public(each) for each in listed)
+                seal = _emergency_seal(emergency, more)
             case _:
                 raise Rejected("card")
         if len(keys) != len(signed) or (emergency is not None and len(emergency) != 32):
@@ -210,13 +231,23 @@ def read_card(data: bytes) -> Card:
             outer.verify(key.sign, _EXTERNAL)
     except Rejected as error:
         raise Rejected("card") from error
-    return Card(name, keys, emergency, data)
+    return Card(name, keys, emergency, seal, data)
 
 
 def _public(listed: object) -> PublicKeys:
     match listed:
         case [int(number), bytes(sign), bytes(seal)] if 0 < number < 1 << 31 and len(sign) == len(seal) == 32:
             return PublicKeys(number, sign, seal)
+        case _:
+            raise Rejected("card")
+
+
+def _emergency_seal(emergency: bytes | None, more: list[object]) -> bytes | None:
+    match more:
+        case []:
+            return None
+        case [bytes(seal)] if emergency is not None and len(seal) == 32:
+            return seal
         case _:
             raise Rejected("card")
 
@@ -237,7 +268,7 @@ def parse_card(text: str) -> Card:
         raise InputError("card-text") from None
 
 
-# On the disk. One place reads and one writes private keys, so that a vault can take over here.
+# On the disk: the hub's keys, and a kit's before it has a PIN (``agent.own_keys``).
 
 
 def load_keys(directory: Path) -> OwnKeys | None:

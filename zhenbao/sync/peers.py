@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from zhenbao.sync.keys import Card, KeyPair, OwnKeys, key_id_of
+from zhenbao.sync.keys import Card, KeyPair, OwnKeys, PublicKeys, key_id_of
+from zhenbao.sync.names import emergency_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,15 @@ class Signer:
     peer: Peer
     public: bytes
     emergency_only: bool = False
+
+
+def emergency_peer(peer: Peer) -> Peer | None:
+    """A kit's emergency side, to which nothing but answers is sealed; None where its card shows none."""
+    card = peer.card
+    if card.emergency is None or card.emergency_seal is None:
+        return None
+    shown = Card(emergency_side(card.name), (PublicKeys(1, card.emergency, card.emergency_seal),))
+    return Peer(shown, peer.revoked, peer.knows)
 
 
 class Keyring(Protocol):

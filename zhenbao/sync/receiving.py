@@ -13,12 +13,12 @@ from zhenbao.model.report import Receipt
 from zhenbao.model.time import Clock
 from zhenbao.sync.envelope import Envelope
 from zhenbao.sync.events import Counts, Event
-from zhenbao.sync.keys import read_card
+from zhenbao.sync.keys import card_of, read_card
 from zhenbao.sync.mailbox import MailboxStore
 from zhenbao.sync.messages import Ask, CardKnown, CardShown, ClockShown, Have, Hello, Message, Receipts, Refusal
-from zhenbao.sync.packet import MOST_SEALED_BYTES, VERSION, Packet
+from zhenbao.sync.packet import MOST_SEALED_BYTES, VERSION
 from zhenbao.sync.parts import Part, decode_part, is_part
-from zhenbao.sync.peers import Signer
+from zhenbao.sync.peers import Signer, pair_for
 from zhenbao.sync.sealing import Refused, Sealer
 from zhenbao.sync.standing import FIRST_RETRY_S, Standing
 
@@ -97,12 +97,15 @@ class Receiver:
             for message in messages:
                 # Of a packet in parts it would be the time of sealing, which may be days ago.
                 if isinstance(message, ClockShown):
-                    self._standings[signer.peer.name].clock_ahead_ms = message.now_ms - self._clock.now_ms()
-            self._messages(signer, packet, messages)
+                    self._standings[road].clock_ahead_ms = message.now_ms - self._clock.now_ms()
+            self._messages(road, signer, messages)
 
-    def _messages(self, signer: Signer, packet: Packet, messages: Sequence[Message]) -> tuple[Receipt, ...]:
-        """What follows from a packet's content; the receipts for its items."""
-        peer = signer.peer.name
+    def _messages(self, peer: str, signer: Signer, messages: Sequence[Message]) -> tuple[Receipt, ...]:
+        """What follows from a packet's content; the receipts for its items.
+
+        Args:
+            peer: on whose road it came, which is the signer or, of an emergency, one side of it: that one is answered.
+        """
         ahead_ms = self._standings[peer].clock_ahead_ms
         envelopes = [replace(message, clock_ahead_ms=ahead_ms) for message in messages if isinstance(message, Envelope)]
         receipts = self._envelopes(peer, envelopes) if envelopes else ()
@@ -127,6 +130,10 @@ class Receiver:
                     self._standings[peer].receipts += before.receipts
                     self._standings[peer].answers += before.answers
                     self._standings[peer].clock_ahead_ms = before.clock_ahead_ms
+                    own = self._sealer.keyring.own
+                    if pair_for(own, signer.peer)[1]:
+                        # It may have nothing to send for long, and learns our new keys all the same.
+                        self._standings[peer].answers.append(CardShown(card_of(own).data))
                     self._on_hello(peer)
                 case Envelope() | ClockShown():
                     pass
@@ -258,7 +265,7 @@ class Receiver:
             self._standings[road].answers.append(Refusal(b"", 0, "transfer-damaged", transfer))
         else:
             try:
-                receipts = self._messages(signer, packet, messages)
+                receipts = self._messages(road, signer, messages)
             except StorageError:
                 self._standings[road].answers.append(have)
                 raise

@@ -22,6 +22,7 @@ from zhenbao.sync.messages import (
     signed_receipts,
     subject_in,
 )
+from zhenbao.sync.names import emergency_side
 from zhenbao.sync.packet import BOOT_BYTES, MOST_DIRECT_BYTES, VERSION, Header, Kind, Packet, make_packet, read_packet
 from zhenbao.sync.peers import Keyring, Peer, Signer, pair_for
 
@@ -55,7 +56,7 @@ class Sealer:
             Rejected: ``packet-size``.
         """
         pair, announce = pair_for(self.keyring.own, peer)
-        if announce:
+        if announce and not any(isinstance(message, CardShown) for message in messages):
             messages = [*messages, CardShown(card_of(self.keyring.own).data)]
         if self._clock is not None:
             messages = [*messages, ClockShown(min(max(0, self._clock.now_ms()), LATEST_MS - 1))]
@@ -89,7 +90,9 @@ class Sealer:
         # From here on it is known who it was; before, anybody could have been.
         packet.verify(signer.public)
         header, refuse = packet.header, ""
-        if signer.peer.name != road:
+        # Once the kit is unlocked, what was sealed while it was locked may come by its ordinary road.
+        roads = {signer.peer.name, emergency_side(signer.peer.name)} if signer.emergency_only else {signer.peer.name}
+        if road not in roads:
             refuse = "packet-sender"
         elif signer.peer.revoked:
             refuse = "packet-revoked"

@@ -52,6 +52,8 @@ _PARTS_UNDER_WAY_ELSE = 2
 _MOST_BEGUN = 2
 """Transfers that are half sent to one recipient, of a lane and those more urgent: one ends before another begins, and
 the second one uses the time while the first waits for an answer."""
+_COMES_SEALED = "emergency"
+"""It cannot be sealed anew, nor packed with others."""
 _SHUT_OUT = frozenset({"packet-signer", "packet-revoked"})
 _NOT_YET = frozenset({"packet-version", "packet-version-full", "transfer-quota"})
 _SEAL_ANEW = frozenset({"packet-key", "transfer-damaged", "transfer-parts"})
@@ -66,6 +68,8 @@ class Dispatcher:
         window_bytes: how much may lie in the link's hands before items other than critical ones wait.
         may_go: whether an item may go over the road that there is now; what may not stays as it is, untried and in
             order. A lower lane never may where a higher one may not.
+        speaks: False: nothing is signed here (a locked kit's key signs emergencies alone). What came sealed goes in
+            parts; instead of asking what is there, a part is sent again, which is answered by the same.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Dispatcher:
         batch: int,
         window_bytes: int,
         may_go: Callable[[Waiting], bool] = lambda item: True,
+        speaks: bool = True,
     ) -> None:
         self._store = store
         self._link = link
@@ -94,6 +99,7 @@ class Dispatcher:
         self._batch = batch
         self._window_bytes = window_bytes
         self._policy = may_go
+        self._speaks = speaks
         self._deep_s = float("-inf")
 
     def look_deep(self) -> None:
@@ -102,12 +108,16 @@ class Dispatcher:
 
     def hello(self, name: str) -> None:
         """Tell the hub that we are on the line."""
-        if (peer := self._sealer.keyring.peer(name)) is not None:
+        if self._speaks and (peer := self._sealer.keyring.peer(name)) is not None:
             self._send_quietly(peer, [Hello()])
 
     def answer(self) -> bool:
         """Send receipts and whatever else is to be said. They need not arrive: the other side asks again."""
         said = False
+        if not self._speaks:
+            for standing in self._standings.values():
+                standing.answers.clear()
+            return said
         for name, standing in list(self._standings.items()):
             if not standing.receipts and not standing.answers:
                 continue
@@ -152,6 +162,8 @@ class Dispatcher:
         _log.warning("a packet was refused by %s: %s", name, refusal.code)
         self._tell(Event("packet-refused", reason=refusal.code))
         if refusal.code in _SHUT_OUT:
+            if refusal.boot not in (b"", self._sealer.boot) and not refusal.transfer:
+                return  # of a packet that somebody else sent in our name, or of a start before this
             standing.shut_until_s = now_s + LAST_RETRY_S * self._rng.uniform(0.8, 1.2)
             return
         ids: Sequence[UUID] = ()
@@ -171,6 +183,11 @@ class Dispatcher:
                 self._store.drop_sealed(id_)
                 standing.sending.pop(id_, None)
                 handed.due_s, handed.in_parts = now_s, False
+            elif refusal.code == "packet-key" and handed.kind != _COMES_SEALED:
+                # No fault of the item's: the other side has other keys by now, and a new card is on its way.
+                self._store.drop_sealed(id_)
+                standing.sending.pop(id_, None)
+                handed.due_s, handed.in_parts = now_s + longest_s(handed.lane) * self._rng.uniform(0.8, 1.2), False
             elif len(ids) > 1:
                 # One of them, or all: each goes alone and is answered for itself.
                 standing.alone.add(id_)
@@ -187,8 +204,7 @@ class Dispatcher:
         worked = False
         try:
             for item in items:
-                # An emergency came sealed: it is no body to be packed with others, however small.
-                alone = item.kind == "emergency" or item.id in self._standings[item.recipient].alone
+                alone = item.kind == _COMES_SEALED or item.id in self._standings[item.recipient].alone
                 if alone or item.size_bytes > _SMALL_BYTES:
                     worked |= self._ship_batches(batches)
                     worked |= self._ship_large(item, items, busy)
@@ -330,6 +346,7 @@ class Dispatcher:
         standing = self._standings[peer.name]
         # The name of the transfer is the digest of what is kept; read once, in slices.
         name = transfer_of(self._store.sealed_slice(item.id, 0, size))
+        must_ask &= self._speaks
         standing.sending[item.id] = Sending(name, count_of(size), size, must_ask=must_ask)
         known = standing.handed.get(item.id)
         now_s, tries = self._clock.monotonic_s(), known.tries + 1 if known else 1
@@ -387,9 +404,13 @@ class Dispatcher:
         if silent:
             standing.quiet_until_s = handed.due_s
         sending.under_way.clear()
-        sending.must_ask = True
+        sending.must_ask = self._speaks
+        if not self._speaks and sending.all_there:
+            sending.have.discard(0)
         self._counts.sent += 1
         self._store.tried([item.id], self._clock.now_ms() + round(1000 * (handed.due_s - now_s)))
+        if not self._speaks:
+            return self._some_parts(item, standing, sending)
         self._send_quietly(peer, [Ask(sending.transfer)])
         return True
 

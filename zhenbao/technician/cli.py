@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zhenbao.model.errors import InputError
-from zhenbao.technician.roads_cli import road_accept, road_request
+from zhenbao.technician.roads_cli import pin_hub, road_accept, road_request
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _MOMENTS = ["%Y-%m-%d", "%Y-%m-%d %H:%M"]
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.command("road-request", help=_words("tech.help.road_request"))(road_request)
 app.command("road-accept", help=_words("tech.help.road_accept"))(road_accept)
+app.command("pin-hub", help=_words("tech.help.pin_hub"))(pin_hub)
 
 
 @app.command("flash", help=_words("tech.help.flash"))
@@ -257,7 +258,7 @@ def setup(
     probe_key: Annotated[str, typer.Option("--probe-key", help=_words("tech.help.probe_key"))] = "",
     modem_port: Annotated[str, typer.Option("--modem-port", help=_words("tech.help.modem_port"))] = "",
 ) -> None:
-    from zhenbao.agent.keys import CARD_FILE, PINNED_FILE, pin_hub, read_text, set_up_keys
+    from zhenbao.agent import keys as kit_keys
     from zhenbao.agent.settings import (
         FILE,
         KitSettings,
@@ -308,7 +309,6 @@ def setup(
         cuff_port=cuff,
         spirometer_port=spirometer,
     )
-    asker(settings)
     if (home / FILE).exists():  # what pairing assigned stays, and what is not given of the uplink
         before = load_settings(home)
         settings = replace(
@@ -323,14 +323,16 @@ def setup(
             hub_tls=before.hub_tls,
             hub_https=before.hub_https,
         )
+    if hub_card is not None:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        pinned_card = kit_keys.pin_hub(home, kit_keys.read_text(hub_card))
+        typer.echo(_words("tech.hub_pinned", fingerprint=pinned_card.fingerprint))
+    asker(settings, home)
     save_settings(home, settings)
     typer.echo(_words("tech.set_up", kit_id=kit_id, path=home / FILE))
-    card = set_up_keys(home, kit_id, SystemClock().now_ms())
-    typer.echo(_words("tech.card", path=home / CARD_FILE, fingerprint=card.fingerprint))
-    if hub_card is not None:
-        pinned_card = pin_hub(home, read_text(hub_card))
-        typer.echo(_words("tech.hub_pinned", fingerprint=pinned_card.fingerprint))
-    elif not (home / PINNED_FILE).exists():
+    card = kit_keys.set_up_keys(home, kit_id, SystemClock().now_ms())
+    typer.echo(_words("tech.card", path=home / kit_keys.CARD_FILE, fingerprint=card.fingerprint))
+    if not (home / kit_keys.PINNED_FILE).exists():
         typer.echo(_words("tech.hub_not_pinned"))
     if altitude is None:
         typer.echo(_words("tech.altitude_not_given"))

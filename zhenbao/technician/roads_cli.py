@@ -1,4 +1,4 @@
-"""``zhenbao tech road-request`` and ``road-accept``."""
+"""``zhenbao tech road-request``, ``road-accept`` and ``pin-hub``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _words = Words(os.environ.get("ZHENBAO_LANG", ""))
 
 def road_request(context: typer.Context) -> None:
     from zhenbao.agent.settings import kit_home, load_settings
-    from zhenbao.sync.links.identity import make_request
+    from zhenbao.model.time import SystemClock
+    from zhenbao.technician.roads import ask_for_certificates
 
     home = kit_home(getattr(context.obj, "home", None))
     settings = load_settings(home)
-    mailbox, request = make_request(home)
+    mailbox, request = ask_for_certificates(home, settings, SystemClock().now_ms())
     typer.echo(_words("tech.road_requested", mailbox=mailbox, path=request, kit=settings.kit_id))
 
 
@@ -44,3 +45,12 @@ def road_accept(
     settings = load_settings(home)
     accept_certificate(home, settings, folder, mqtt=broker, https=https, now_ms=clock.now_ms())
     typer.echo(_words("tech.road_accepted", now=local_text(clock.now_ms())))
+
+
+def pin_hub(context: typer.Context, card: Annotated[Path, typer.Argument(help=_words("tech.help.hub_card"))]) -> None:
+    from zhenbao.agent.keys import pin_hub as pin
+    from zhenbao.agent.keys import read_text
+    from zhenbao.agent.settings import kit_home
+
+    pinned = pin(kit_home(getattr(context.obj, "home", None)), read_text(card))
+    typer.echo(_words("tech.hub_pinned", fingerprint=pinned.fingerprint))

@@ -82,20 +82,24 @@ def trickle(handler: BaseHTTPRequestHandler) -> None:
 
 @pytest.mark.slow
 def test_the_hub_answers(tmp_path: Path) -> None:
-    hub = Hub(tmp_path, sign=HUB_KEY.sign)
+    hub = Hub(tmp_path)
     hub.start()
+    own = hub.keyring.own.newest.public
+    by_hub = verifier([own.sign])
     try:
-        outcome = probe(parse_address(hub.web_url), VERIFY, timeout_s=5)
+        outcome = probe(parse_address(hub.web_url), by_hub, timeout_s=5)
+        assert probe(parse_address(hub.web_url), by_hub, timeout_s=5, key_id=own.sign_id).round_trip_s is not None
         assert outcome.round_trip_s is not None and 0 < outcome.round_trip_s < 5
         other = verifier([OTHER_KEY.public_key().public_bytes_raw()])
         assert probe(parse_address(hub.web_url), other, timeout_s=5).miss is Miss.OTHER
-        both = verifier([key.public_key().public_bytes_raw() for key in (OTHER_KEY, HUB_KEY)])
+        both = verifier([OTHER_KEY.public_key().public_bytes_raw(), own.sign])
         assert probe(parse_address(hub.web_url), both, timeout_s=5).round_trip_s is not None
         uplink = SwitchableUplink(int(hub.web_url.rpartition(":")[2]))
         uplink.start()
-        assert ask(uplink.port).round_trip_s is None
+        through = Address("127.0.0.1", uplink.port, https=False)
+        assert probe(through, by_hub, timeout_s=2).round_trip_s is None
         uplink.mend()
-        assert ask(uplink.port).round_trip_s is not None
+        assert probe(through, by_hub, timeout_s=2).round_trip_s is not None
         assert uplink.bytes_forwarded < 1000
         uplink.stop()
     finally:

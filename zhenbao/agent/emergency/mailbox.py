@@ -18,6 +18,7 @@ from zhenbao.model.report import Receipt
 from zhenbao.model.time import Clock
 from zhenbao.sync.envelope import Envelope, Lane, Waiting, envelope_id
 from zhenbao.sync.mailbox import Transfer
+from zhenbao.sync.names import emergency_side
 from zhenbao.sync.packet import MOST_SEALED_BYTES, read_packet
 from zhenbao.sync.parts import Part
 
@@ -56,7 +57,7 @@ class SpoolMailbox:
 
     @property
     def name(self) -> str:
-        return self._kit_id
+        return emergency_side(self._kit_id)
 
     @property
     def epoch(self) -> str:

@@ -51,14 +51,14 @@ def carry_over(path: Path, key: bytes) -> None:
     _sync(path.parent)
     draft.replace(path)
     _sync(path.parent)
-    _erase(old)
+    erase(old)
 
 
 def finish(path: Path) -> None:
     """Remove what an interrupted ``carry_over`` left beside the encrypted database at ``path``."""
     _remove(_draft(path))
     if (old := _old(path)).exists():
-        _erase(old)
+        erase(old)
 
 
 def seal_away(files: list[Path], container: Path, key: bytes) -> None:
@@ -92,7 +92,7 @@ def seal_away(files: list[Path], container: Path, key: bytes) -> None:
     draft.replace(container)
     _sync(container.parent)
     for file in files:
-        _erase(file)
+        erase(file)
 
 
 def _compare(connection: Connection) -> None:
@@ -133,7 +133,7 @@ def _finished(path: Path, key: bytes, version: int) -> None:
         raise StorageError("store-io", reason="copy unreadable")
 
 
-def _erase(path: Path) -> None:
+def erase(path: Path) -> None:
     """Overwrite, then remove."""
     with path.open("r+b") as file:
         left = path.stat().st_size

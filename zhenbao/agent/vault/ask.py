@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zhenbao.agent.vault.unlocked import is_unlocked, swap_in_clear
-from zhenbao.model.errors import InputError
+from zhenbao.model.errors import InputError, ZhenbaoError
 from zhenbao.model.time import Clock
 from zhenbao.words import Words
 
@@ -40,12 +40,24 @@ def unlock_with(home: Path, settings: KitSettings, pin: str, clock: Clock, scree
     from zhenbao.sync.recovery import public_from
 
     key = unlock(home, pin, clock, idle_s=60.0 * settings.lock_after_min)
+    put_keys_inside(home, settings, key, clock, screen)
     slot = load(home).recovery
     if settings.recovery_key and (slot is None or slot.hub_key != public_from(settings.recovery_key)):
         set_recovery(home, key, public_from(settings.recovery_key))
         screen.say("vault.recovery_set")
     if swap_in_clear():
         screen.say("vault.swap")
+
+
+def put_keys_inside(home: Path, settings: KitSettings, key: bytes, clock: Clock, screen: Screen) -> None:
+    """What lies open from before the PIN goes behind it; a disk that refuses is told, and unlocks all the same."""
+    from zhenbao.agent.keys import put_inside
+
+    try:
+        if put_inside(home, settings, key, clock.now_ms()):
+            screen.say("vault.keys_inside")
+    except ZhenbaoError as error:
+        screen.trouble(error)
 
 
 def read_pin(words: Words, prompt: str, *, stdin: bool) -> str:

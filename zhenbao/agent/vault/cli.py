@@ -70,7 +70,7 @@ def _add_pin(app: typer.Typer, place: Place) -> None:
     @app.command("set", help=_words("vault.help.set"))
     def set_pin(context: typer.Context, stdin: Stdin = False) -> None:
         from zhenbao.agent.settings import load_settings
-        from zhenbao.agent.vault.ask import read_new_pin
+        from zhenbao.agent.vault.ask import put_keys_inside, read_new_pin
         from zhenbao.agent.vault.unlocked import hold
         from zhenbao.agent.vault.vault import create, refuse_second
         from zhenbao.sync.recovery import public_from
@@ -81,7 +81,9 @@ def _add_pin(app: typer.Typer, place: Place) -> None:
         _say_rule(screen)
         pin = read_new_pin(_words, stdin=stdin)
         hub_key = public_from(settings.recovery_key) if settings.recovery_key else None
-        hold(home, create(home, settings.kit_id, pin, hub_key=hub_key), 60.0 * settings.lock_after_min)
+        key = create(home, settings.kit_id, pin, hub_key=hub_key)
+        hold(home, key, 60.0 * settings.lock_after_min)
+        put_keys_inside(home, settings, key, SystemClock(), screen)
         screen.say("vault.set")
         if hub_key is None:
             screen.say("vault.no_recovery")

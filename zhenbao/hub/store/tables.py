@@ -104,6 +104,15 @@ kit_keys = Table(
     Column("kit_id", String(80), nullable=False, index=True),
 )
 
+presence = Table(
+    "presence",
+    metadata,
+    Column("kit_id", String(80), primary_key=True),
+    Column("road", String(16), nullable=False),
+    Column("heard_ms", BigInteger, nullable=False),
+    Column("here", Boolean, nullable=False),
+)
+
 sealed_packets = Table(
     "sealed_packets",
     metadata,

@@ -15,19 +15,20 @@ from fastapi.responses import Response
 from zhenbao.model.errors import ZhenbaoError
 from zhenbao.sync.uplink.probe import CONTEXT, NONCE_BYTES
 
-Sign = Callable[[bytes], bytes]
-"""The hub's Ed25519 signature of a message."""
+Sign = Callable[[bytes, bytes], bytes]
+"""The hub's Ed25519 signature of a message, by the key of an id where it still has that, else by its newest."""
+_KEY = re.compile("(?:[0-9a-f]{16})?")
 _NONCE = re.compile(f"[0-9a-f]{{{2 * NONCE_BYTES}}}")
 
 
 def probe_router(sign: Sign) -> APIRouter:
-    """``GET /probe/<nonce>``."""
+    """``GET /probe/<nonce>?key=<id>``: the key by which the kit knows the hub, for a kit that knows an older one."""
     router = APIRouter()
 
     @router.get("/probe/{nonce}")
-    async def answer(nonce: str) -> Response:
-        if not _NONCE.fullmatch(nonce):
+    async def answer(nonce: str, key: str = "") -> Response:
+        if not (_NONCE.fullmatch(nonce) and _KEY.fullmatch(key)):
             raise ZhenbaoError("page-unknown")
-        return Response(sign(CONTEXT + bytes.fromhex(nonce)), media_type="application/octet-stream")
+        return Response(sign(CONTEXT + bytes.fromhex(nonce), bytes.fromhex(key)), media_type="application/octet-stream")
 
     return router

@@ -15,8 +15,10 @@ from zhenbao.model.time import Clock
 from zhenbao.sync.links.http_wire import (
     CONTENT_TYPE,
     DOWN_PATH,
+    EMERGENCY_PATH,
     LONGEST_WAIT_S,
     MOST_BODY_BYTES,
+    RECEIPT_PATH,
     REFUSED_HEADER,
     TIME_HEADER,
     UP_PATH,
@@ -26,10 +28,11 @@ from zhenbao.sync.links.http_wire import (
 )
 from zhenbao.sync.links.mailboxes import MailboxLink
 from zhenbao.sync.links.signed_request import Request
-from zhenbao.sync.names import AddressBook
+from zhenbao.sync.names import AddressBook, is_emergency_side
 
 router = APIRouter()
-_STATUS = {"sync-rate": 429, "link-too-large": 413, "message": 400}
+_STATUS = {"sync-rate": 429, "link-too-large": 413, "message": 400, "sync-emergency-only": 403}
+_EMERGENCY_PATHS = (EMERGENCY_PATH, RECEIPT_PATH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class SyncRoad:
 
 
 @router.post(UP_PATH)
+@router.post(EMERGENCY_PATH)
 async def up(request: HttpRequest) -> Response:
     road: SyncRoad = request.app.state.sync
     try:
@@ -56,6 +60,7 @@ async def up(request: HttpRequest) -> Response:
 
 
 @router.get(DOWN_PATH)
+@router.get(RECEIPT_PATH)
 async def down(request: HttpRequest, after: int = 0, epoch: str = "", wait: int = 0) -> Response:
     road: SyncRoad = request.app.state.sync
     try:
@@ -70,7 +75,8 @@ async def _admit(request: HttpRequest, road: SyncRoad) -> tuple[str, bytes]:
     """The kit, and the body that it signed.
 
     Raises:
-        Rejected: as ``SyncGuard.admit``, or ``link-too-large``.
+        Rejected: as ``SyncGuard.admit``, or ``link-too-large``; ``sync-emergency-only``: a kit's emergency side
+            has two paths of its own, and the kit the two others.
     """
     road.guard.check_known(request.headers)  # a stranger's body is not even read
     body = bytearray()
@@ -83,6 +89,8 @@ async def _admit(request: HttpRequest, road: SyncRoad) -> tuple[str, bytes]:
     kit_id = road.book.kit_of(road.guard.admit(asked, request.headers))
     if kit_id is None:
         raise Rejected("sync-stranger")
+    if is_emergency_side(kit_id) is not (asked.path in _EMERGENCY_PATHS):
+        raise Rejected("sync-emergency-only")
     return kit_id, asked.body
 
 

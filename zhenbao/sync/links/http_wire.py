@@ -9,6 +9,8 @@ import cbor2
 from zhenbao.model.errors import Rejected
 
 UP_PATH, DOWN_PATH = "/sync/v1/up", "/sync/v1/down"
+EMERGENCY_PATH, RECEIPT_PATH = "/sync/v1/emergency", "/sync/v1/receipt"
+"""The same two for a locked kit's emergency side, which the others are closed to."""
 CONTENT_TYPE = "application/cbor"
 MOST_PACKETS = 256
 MOST_BYTES = 4 << 20

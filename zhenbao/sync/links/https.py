@@ -24,9 +24,11 @@ from zhenbao.sync.links.http_wire import (
     BUSY,
     CONTENT_TYPE,
     DOWN_PATH,
+    EMERGENCY_PATH,
     LONGEST_WAIT_S,
     MOST_BYTES,
     MOST_PACKETS,
+    RECEIPT_PATH,
     REFUSED_HEADER,
     TIME_HEADER,
     UP_PATH,
@@ -38,7 +40,7 @@ from zhenbao.sync.links.outgoing import Outgoing, Packet
 from zhenbao.sync.links.signed_request import Request, Signed, sign
 from zhenbao.sync.links.tcp import options
 from zhenbao.sync.links.tls import trouble_of
-from zhenbao.sync.names import HUB, check_kit_id
+from zhenbao.sync.names import HUB, check_kit_id, kit_behind
 
 if TYPE_CHECKING:
     import ssl
@@ -59,6 +61,7 @@ class HttpsLink:
         own_name: the kit's name on this road (see ``sync.names``): the id of the key that signs.
         sign_bytes: Ed25519 by the kit's key.
         tls: a context from ``sync.links.tls.client_context``.
+        emergency: this is a locked kit's emergency side.
 
     Raises:
         InputError: ``link-url``; ``kit-id``.
@@ -71,6 +74,7 @@ class HttpsLink:
         sign_bytes: Callable[[bytes], bytes],
         *,
         tls: ssl.SSLContext | None = None,
+        emergency: bool = False,
         first_wait_s: float = FIRST_S,
         last_wait_s: float = LAST_S,
     ) -> None:
@@ -80,7 +84,9 @@ class HttpsLink:
         self.trouble: LinkDown | None = None
         """Why the last attempt failed; None while connected, and before the first."""
         self._url = check_url(url)
-        self._name = check_kit_id(own_name)
+        check_kit_id(kit_behind(own_name) if emergency else own_name)
+        self._name = own_name
+        self._up_path, self._down_path = (EMERGENCY_PATH, RECEIPT_PATH) if emergency else (UP_PATH, DOWN_PATH)
         self._sign_bytes = sign_bytes
         self._tls = tls
         self._backoff = Backoff(first_wait_s, last_wait_s)
@@ -206,7 +212,7 @@ class HttpsLink:
 
     async def _fetch(self, client: httpx.AsyncClient, epoch: str, after: int, wait_s: int) -> tuple[str, int]:
         query = urlencode({"after": after, "epoch": epoch, "wait": wait_s})
-        mail = unpack_mail(await self._ask(client, "GET", DOWN_PATH, query, b"", wait_s + _ANSWER_S))
+        mail = unpack_mail(await self._ask(client, "GET", self._down_path, query, b"", wait_s + _ANSWER_S))
         for packet in mail.packets:
             self.on_message(HUB, packet)
         return mail.epoch, mail.last
@@ -225,7 +231,7 @@ class HttpsLink:
         while batch:
             body = pack_batch([packet.data for packet in batch])
             answer_s = _ANSWER_S + len(body) / _SLOWEST_BYTES_PER_S
-            results = unpack_results(await self._ask(client, "POST", UP_PATH, "", body, answer_s), len(batch))
+            results = unpack_results(await self._ask(client, "POST", self._up_path, "", body, answer_s), len(batch))
             again = []
             for packet, result in zip(batch, results, strict=True):
                 if result == BUSY:

@@ -1,8 +1,9 @@
 """MQTT as a road: QoS 1, nothing remembered by us, MQTT 5 where the broker speaks it, 3.1.1 otherwise.
 
 Topics are ``zhenbao/v1/up/<mailbox>`` (kit to hub), ``zhenbao/v1/down/<mailbox>`` (hub to kit) and
-``zhenbao/v1/gone/<mailbox>`` (the last will: this kit's line broke; empty). The broker sees mailbox names, sizes and
-times, never what is in a message; client ids are random.
+``zhenbao/v1/gone/<mailbox>`` (the last will: this kit's line broke; empty). A locked kit's emergency side has
+``zhenbao/v1/emergency/<mailbox>`` and ``zhenbao/v1/receipt/<mailbox>`` alone. The broker sees mailbox names, sizes and
+times, never what is in a message; client ids are random, but for an emergency side's, which is its mailbox name.
 
 Each connection gets a client of its own (paho-mqtt) that is thrown away with it, so no queue of the library outlives
 a connection, and reconnecting is ours. With MQTT 5 the broker keeps the *session* for a few minutes, so that what
@@ -26,7 +27,7 @@ from zhenbao.sync.links.mqtt_connection import MqttConnection
 from zhenbao.sync.links.outgoing import Packet
 from zhenbao.sync.links.tcp import tune
 from zhenbao.sync.links.tls import trouble_of, trouble_of_text
-from zhenbao.sync.names import HUB, AddressBook, OpenBook, check_kit_id, is_kit_id
+from zhenbao.sync.names import HUB, AddressBook, OpenBook, check_kit_id, is_emergency_side, is_kit_id, kit_behind
 
 if TYPE_CHECKING:
     import ssl
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 UP, DOWN, GONE = "zhenbao/v1/up", "zhenbao/v1/down", "zhenbao/v1/gone"
+EMERGENCY, RECEIPT = "zhenbao/v1/emergency", "zhenbao/v1/receipt"
 _KEEPALIVE_S = 30
 _CONNECT_TIMEOUT_S = 10.0
 SESSION_S = 300
@@ -57,6 +59,7 @@ class MqttLink:
         port: 1883, or 8883 with TLS.
         own_name: the kit's name on this road (see ``sync.names``), or ``hub``.
         is_hub: which side this is.
+        emergency: this is a locked kit's emergency side.
         tls: a context from ``sync.links.tls.client_context``; None for none.
         book: at the hub: who is behind which name.
         first_wait_s, last_wait_s: bounds of the pauses before connecting again.
@@ -72,6 +75,7 @@ class MqttLink:
         own_name: str,
         *,
         is_hub: bool = False,
+        emergency: bool = False,
         username: str | None = None,
         password: str | None = None,
         tls: ssl.SSLContext | None = None,
@@ -90,8 +94,11 @@ class MqttLink:
             raise InputError("link-address")
         self._host = host
         self._port = port
-        self._name = HUB if is_hub else check_kit_id(own_name)
+        if not is_hub:
+            check_kit_id(kit_behind(own_name) if emergency else own_name)
+        self._name = HUB if is_hub else own_name
         self._is_hub = is_hub
+        self._emergency = emergency
         self._username = username
         self._password = password
         self._tls = tls
@@ -99,7 +106,8 @@ class MqttLink:
         self._backoff = Backoff(first_wait_s, last_wait_s)
         # The same client id for the life of this link, so that a broker ends a half-open connection of ours at once
         # and knows our session again; random, as it is no business of the broker's who we are.
-        self._client_id = f"zhenbao-{secrets.token_hex(8)}"
+        # An emergency side's is its name: a broker that has one user for all of them tells them apart by it.
+        self._client_id = own_name if emergency else f"zhenbao-{secrets.token_hex(8)}"
         self._versions: deque[MQTTProtocolVersion] = deque()
         self._fresh = True
         self._attempt: MqttConnection | None = None
@@ -163,7 +171,7 @@ class MqttLink:
             most = min(most, connection.most_bytes - _TOPIC_BYTES)
         if len(data) > most:
             raise Rejected("link-too-large", size=len(data), most=most)
-        if self._is_hub and not is_kit_id(recipient):
+        if self._is_hub and not (is_kit_id(recipient) or is_emergency_side(recipient)):
             raise Rejected("link-recipient")
         if connection is None:
             raise LinkDown("link-down")
@@ -252,7 +260,7 @@ class MqttLink:
         from paho.mqtt.packettypes import PacketTypes
         from paho.mqtt.properties import Properties
 
-        if not self._is_hub:
+        if not (self._is_hub or self._emergency):
             client.publish(f"{GONE}/{self._name}", b"", qos=0)
         if client.protocol == MQTTProtocolVersion.MQTTv5:
             properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]
@@ -260,7 +268,15 @@ class MqttLink:
             client.disconnect(properties=properties)
 
     def _topic_for(self, recipient: str) -> str:
-        return f"{DOWN}/{self._book.mailbox_of(recipient)}" if self._is_hub else f"{UP}/{self._name}"
+        if self._is_hub:
+            return f"{RECEIPT if is_emergency_side(recipient) else DOWN}/{self._book.mailbox_of(recipient)}"
+        return f"{EMERGENCY if self._emergency else UP}/{self._name}"
+
+    def _topics(self) -> list[str]:
+        """What is heard."""
+        if self._is_hub:
+            return [f"{UP}/+", f"{GONE}/+", f"{EMERGENCY}/+"]
+        return [f"{RECEIPT if self._emergency else DOWN}/{self._name}"]
 
     def _client(self, version: MQTTProtocolVersion) -> Client:
         from paho.mqtt.client import Client
@@ -280,14 +296,14 @@ class MqttLink:
             client.username_pw_set(self._username, self._password)
         if self._tls is not None:
             client.tls_set_context(self._tls)
-        if not self._is_hub:
+        if not (self._is_hub or self._emergency):
             client.will_set(f"{GONE}/{self._name}", b"", qos=1)
         return client
 
     def _listen(self, connection: MqttConnection) -> None:
         """Set the client's callbacks; they run on its thread."""
         client = connection.client
-        topics = [f"{UP}/+", f"{GONE}/+"] if self._is_hub else [f"{DOWN}/{self._name}"]
+        topics = self._topics()
 
         def connected(_client: Client, _data: Any, flags: Any, reason: Any, properties: Any) -> None:
             connection.answered = True
@@ -327,7 +343,9 @@ class MqttLink:
             if not self._is_hub:
                 self.on_message(HUB, received.payload)
             # Anybody whom the broker lets in may publish under any name: what cannot be a kit is not heard.
-            elif (kit_id := self._book.kit_of(mailbox)) is not None:
+            elif (kit_id := self._book.kit_of(mailbox)) is not None and is_emergency_side(kit_id) is (
+                kind == EMERGENCY
+            ):
                 if kind == GONE:
                     self.on_gone(kit_id)
                 else:

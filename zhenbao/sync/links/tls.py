@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 import ssl
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 from zhenbao.model.errors import InputError, LinkDown
 from zhenbao.model.time import local_text
 
+_DAY_MS = 86_400_000
 _REASON = re.compile(r"\[SSL: ([A-Z0-9_]+)\]")
 _ALERTS = {
     # What the other side says of our certificate (RFC 8446, section 6.2), in OpenSSL's names.
@@ -34,21 +38,26 @@ _ALERTS = {
 }
 
 
-def client_context(ca: Path, certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
+def client_context(
+    ca: Path, certificate: Path | None = None, key: Path | None = None, passphrase: bytes | None = None
+) -> ssl.SSLContext:
     """What a kit, or the hub towards its broker, brings to a TLS connection.
 
     Args:
         ca: the county's CA, the only one that is believed.
         certificate: our own, with its ``key``; None: the other side does not ask for one.
+        passphrase: of the key, where it is encrypted.
 
     Raises:
-        InputError: ``tls-file``: a file is missing, no PEM, or the key is not the certificate's.
+        InputError: ``tls-file``: a file is missing, no PEM, or the key is not the certificate's or needs another
+            passphrase.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     _load(ca, lambda: context.load_verify_locations(cafile=ca))
     if certificate is not None:
-        _load(certificate, lambda: context.load_cert_chain(certificate, key))
+        # Never None: OpenSSL would ask for a passphrase on the doctor's terminal.
+        _load(certificate, lambda: context.load_cert_chain(certificate, key, password=passphrase or b""))
     return context
 
 
@@ -65,6 +74,40 @@ def server_context(certificate: Path, key: Path, client_ca: Path | None = None) 
         _load(client_ca, lambda: context.load_verify_locations(cafile=client_ca))
         context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+@cache
+def warn_ms() -> int:
+    """How long before its end a certificate is told of."""
+    table = tomllib.loads(files("zhenbao.sync.links").joinpath("expiry.toml").read_text("utf-8"))
+    return int(table["certificate"]["warn_days"]) * _DAY_MS
+
+
+def ends_ms(certificate: Path) -> int:
+    """When a certificate ends.
+
+    Raises:
+        InputError: ``tls-file``.
+    """
+    from cryptography import x509
+
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError("tls-file", path=certificate.name, reason=type(error).__name__) from error
+    return round(found.not_valid_after_utc.timestamp() * 1000)
+
+
+def ending_soon(certificate: Path, now_ms: int) -> LinkDown | None:
+    """Whether our own certificate must be renewed before long; ``own_trouble`` tells one that has ended.
+
+    Raises:
+        InputError: ``tls-file``.
+    """
+    end_ms = ends_ms(certificate)
+    if not 0 <= end_ms - now_ms < warn_ms():
+        return None
+    return LinkDown("tls-own-ending", days=(end_ms - now_ms) // _DAY_MS, ends=local_text(end_ms)[:10])
 
 
 def own_trouble(certificate: Path, now_ms: int) -> LinkDown | None:

@@ -1,8 +1,9 @@
 """Does the hub itself answer? A question with a nonce; only the hub can sign it.
 
 A page that answers 200 to everything (a captive portal, a proxy, a wrong address) is not the hub, and neither is an
-answer to an earlier question. The question is ``GET /probe/<nonce>``, 16 random bytes in hex; the answer is the hub's
-Ed25519 signature (RFC 8032, 64 bytes) of ``CONTEXT`` and the nonce.
+answer to an earlier question. The question is ``GET /probe/<nonce>?key=<id>``, 16 random bytes in hex and the id of the
+key by which the hub is known here; the answer is the hub's Ed25519 signature (RFC 8032, 64 bytes) of ``CONTEXT`` and
+the nonce.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def probe(
     interface: str = "",
     timeout_s: float = 10.0,
     tls: ssl.SSLContext | None = None,
+    key_id: bytes = b"",
     nonce: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Outcome:
     """Ask the hub once. Never raises for what a network may do.
@@ -87,6 +89,7 @@ def probe(
         interface: ask over this network interface, whatever the routes say; empty: as the routes say.
         timeout_s: for everything after the name is resolved (that has a limit of its own in the system).
         tls: None: the system's certificates.
+        key_id: the hub's key that should sign (``sync.keys.key_id_of``); empty: its newest.
     """
     asked = nonce(NONCE_BYTES)
     try:
@@ -100,7 +103,7 @@ def probe(
             if address.https:
                 context = tls or ssl.create_default_context()
                 opened = deadline.watch(context.wrap_socket(opened, server_hostname=address.host))
-            answer = _ask(opened, address, asked)
+            answer = _ask(opened, address, asked, key_id)
     except TimeoutError:
         return Outcome(miss=Miss.SILENT)
     except (ssl.SSLCertVerificationError, http.client.HTTPException):
@@ -168,10 +171,11 @@ def _dial(found: Sequence[tuple[Any, ...]], interface: str, timeout_s: float) ->
     raise error
 
 
-def _ask(opened: socket.socket, address: Address, asked: bytes) -> bytes:
+def _ask(opened: socket.socket, address: Address, asked: bytes, key_id: bytes) -> bytes:
     connection = http.client.HTTPConnection(address.host, address.port)
     connection.sock = opened
-    connection.putrequest("GET", f"/probe/{asked.hex()}", skip_accept_encoding=True)
+    by = f"?key={key_id.hex()}" if key_id else ""
+    connection.putrequest("GET", f"/probe/{asked.hex()}{by}", skip_accept_encoding=True)
     connection.endheaders()
     response = connection.getresponse()
     return response.read(_SIGNATURE_BYTES + 1) if response.status == http.HTTPStatus.OK else b""
