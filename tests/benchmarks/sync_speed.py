@@ -134,15 +134,15 @@ def hub_ingest(folder: Path, readings_a_visit: int) -> None:
     kit = make_keys("kit-1", 1)
     add_kit(store, card_of(kit))
     engine = Engine(store, NoRoad(), clock, keyring)  # type: ignore[arg-type]
-    kept = (observations, inbox, work_items, audit)
-    bare, full = Floor(folder / "bare.db", ()), Floor(folder / "full.db", kept)
+    kept = {table.name: table for table in (observations, inbox, work_items, audit)}
+    bare, full = Floor(folder / "bare.db", ()), Floor(folder / "full.db", list(kept.values()))
     raw = sqlite3.connect(folder / "hub.db")
 
     class Keyring:
         own = kit
 
     sealer = Sealer("kit-1", Keyring())  # type: ignore[arg-type]
-    seen = {table.name: 0 for table in kept}
+    seen = dict.fromkeys(kept, 0)
     seconds: dict[str, list[float]] = {"hub": [], "bare": [], "full": []}
     for batch in batches(random.Random(1), readings_a_visit):
         (data, _) = sealer.seal(Peer(keyring.card), batch)
@@ -152,7 +152,8 @@ def hub_ingest(folder: Path, readings_a_visit: int) -> None:
         ours_s = time.perf_counter() - began_s
         made = {}
         for name, number in seen.items():
-            made[name] = raw.execute(f"select * from {name} where rowid > ?", (number,)).fetchall()  # noqa: S608
+            columns = ", ".join(column.name for column in kept[name].columns)
+            made[name] = raw.execute(f"select {columns} from {name} where rowid > ?", (number,)).fetchall()  # noqa: S608
             seen[name] += len(made[name])
         if batch[0].kind != "observation":
             continue

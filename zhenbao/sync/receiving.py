@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
 
 from zhenbao.model.errors import Rejected, StorageError
 from zhenbao.model.report import Receipt
 from zhenbao.model.time import Clock
-from zhenbao.sync.envelope import Envelope
+from zhenbao.sync.envelope import Envelope, Lane
 from zhenbao.sync.events import Counts, Event
 from zhenbao.sync.keys import read_card
 from zhenbao.sync.mailbox import MailboxStore
 from zhenbao.sync.messages import Ask, CardKnown, CardShown, ClockShown, Have, Hello, Message, Receipts, Refusal
-from zhenbao.sync.packet import MOST_SEALED_BYTES, VERSION, Packet
+from zhenbao.sync.packet import MOST_SEALED_BYTES, VERSION
 from zhenbao.sync.parts import Part, decode_part, is_part
 from zhenbao.sync.peers import Signer
 from zhenbao.sync.sealing import Refused, Sealer
@@ -25,6 +26,9 @@ from zhenbao.sync.standing import FIRST_RETRY_S, Standing
 _log = logging.getLogger(__name__)
 _OWN_FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a mistake in a store's own consequences raises. One item must not end the engine for all others."""
+_MOST_TOGETHER, _MOST_TOGETHER_BYTES = 8, 1 << 20
+"""Packets, and bytes of their items, of one commit: a sync of the disk more or less no longer shows, and the first
+still has its receipt within a fraction of a second."""
 Arrival = tuple[str, bytes]
 """(who the road says it is from, what came)"""
 
@@ -67,45 +71,81 @@ class Receiver:
         Raises:
             StorageError: ``store-damaged``.
         """
-        for (road, in_parts), group in groupby(arrivals, key=lambda a: (a[0], is_part(a[1]))):
-            try:
-                if in_parts:
-                    self._parts(road, [data for _, data in group])
-                    continue
-                for _, data in group:
-                    self._guarded(road, data)
-            except StorageError as error:
-                self._on_store_error(error)
+        for in_parts, group in groupby(arrivals, key=lambda a: is_part(a[1])):
+            if not in_parts:
+                self._packets(group)
+                continue
+            for road, of_one in groupby(group, key=lambda a: a[0]):
+                with self._guarded():
+                    self._parts(road, [data for _, data in of_one])
 
-    def _guarded(self, road: str, data: bytes) -> None:
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
         try:
-            self._packet(road, data)
+            yield
         except StorageError as error:
             self._on_store_error(error)
 
     # Packets
 
-    def _packet(self, road: str, data: bytes) -> None:
+    def _packets(self, arrivals: Iterable[Arrival]) -> None:
+        """Packets in their order; items of several are committed together, with one sync of the disk for all."""
+        waiting: list[list[Envelope]] = []
+        size_bytes = 0
+        for road, data in arrivals:
+            with self._guarded():
+                if (opened := self._opened(road, data)) is None:
+                    continue
+                signer, messages = opened
+                waiting.append(items := self._items(signer, messages))
+                size_bytes += sum(len(item.body) for item in items)
+                # What is critical waits for nothing; what else a packet says may change how the next one is read.
+                if (
+                    len(waiting) >= _MOST_TOGETHER
+                    or size_bytes >= _MOST_TOGETHER_BYTES
+                    or any(item.lane is Lane.CRITICAL for item in items)
+                    or any(not isinstance(message, Envelope | ClockShown) for message in messages)
+                ):
+                    together, waiting, size_bytes = waiting, [], 0
+                    self._commit(together)
+                    self._others(signer, messages)
+        with self._guarded():
+            self._commit(waiting)
+
+    def _commit(self, packets: Sequence[Sequence[Envelope]]) -> None:
+        try:
+            self._envelopes([item for items in packets for item in items])
+        except StorageError:
+            if len(packets) == 1:
+                raise
+            # If it is not the disk, it is one of them: what one kit sends keeps nothing of another's out.
+            for items in packets:
+                with self._guarded():
+                    self._envelopes(items)
+
+    def _opened(self, road: str, data: bytes) -> tuple[Signer, list[Message]] | None:
         try:
             packet, signer = self._sealer.read(data, road)
             messages = self._sealer.open(packet, signer)
         except Refused as refused:
             self._refuse(road, refused)
+            return None
         except Rejected as error:
             self._damaged(road, len(data), error)
-        else:
-            for message in messages:
-                # Of a packet in parts it would be the time of sealing, which may be days ago.
-                if isinstance(message, ClockShown):
-                    self._standings[signer.peer.name].clock_ahead_ms = message.now_ms - self._clock.now_ms()
-            self._messages(signer, packet, messages)
+            return None
+        for message in messages:
+            # Of a packet in parts it would be the time of sealing, which may be days ago.
+            if isinstance(message, ClockShown):
+                self._standings[signer.peer.name].clock_ahead_ms = message.now_ms - self._clock.now_ms()
+        return signer, messages
 
-    def _messages(self, signer: Signer, packet: Packet, messages: Sequence[Message]) -> tuple[Receipt, ...]:
-        """What follows from a packet's content; the receipts for its items."""
+    def _items(self, signer: Signer, messages: Sequence[Message]) -> list[Envelope]:
+        ahead_ms = self._standings[signer.peer.name].clock_ahead_ms
+        return [replace(message, clock_ahead_ms=ahead_ms) for message in messages if isinstance(message, Envelope)]
+
+    def _others(self, signer: Signer, messages: Sequence[Message]) -> None:
+        """What follows from all that is no item."""
         peer = signer.peer.name
-        ahead_ms = self._standings[peer].clock_ahead_ms
-        envelopes = [replace(message, clock_ahead_ms=ahead_ms) for message in messages if isinstance(message, Envelope)]
-        receipts = self._envelopes(peer, envelopes) if envelopes else ()
         for message in messages:
             match message:
                 case Receipts():
@@ -130,24 +170,26 @@ class Receiver:
                     self._on_hello(peer)
                 case Envelope() | ClockShown():
                     pass
-        return receipts
 
-    def _envelopes(self, peer: str, envelopes: Sequence[Envelope]) -> tuple[Receipt, ...]:
+    def _envelopes(self, envelopes: Sequence[Envelope]) -> list[Receipt]:
+        """Commit items; their receipts are left for those who sent them."""
+        if not envelopes:
+            return []
         now_ms = self._clock.now_ms()
         try:
             receipts = self._store.accept(envelopes, now_ms)
         except _OWN_FAULTS as error:
-            if len(envelopes) > 1:
-                # One of them: the others are taken each for itself.
-                return tuple(r for envelope in envelopes for r in self._envelopes(peer, [envelope]))
+            if (half := len(envelopes) // 2) > 0:
+                # One of them: the others are taken without it.
+                return [*self._envelopes(envelopes[:half]), *self._envelopes(envelopes[half:])]
             # No receipt: the sender keeps it and tries again, after a repair with success.
             (bad,) = envelopes
             self._counts.faults += 1
             _log.error("an item of kind %s could not be taken in: %s", bad.kind, type(error).__name__)
             self._tell(Event("fault", bad.kind, bad.subject_id, type(error).__name__))
-            return ()
-        self._standings[peer].receipts += receipts
+            return []
         for envelope, receipt in zip(envelopes, receipts, strict=True):
+            self._standings[envelope.sender].receipts.append(receipt)
             if receipt.refused:
                 self._counts.refused_in += 1
                 self._tell(Event("refused-in", envelope.kind, envelope.subject_id, receipt.refused))
@@ -156,7 +198,7 @@ class Receiver:
             else:
                 self._counts.accepted += 1
                 self._tell(Event("accepted", envelope.kind, envelope.subject_id))
-        return tuple(receipts)
+        return receipts
 
     def _receipts(self, peer: str, message: Receipts) -> None:
         standing = self._answered(peer)
@@ -258,7 +300,8 @@ class Receiver:
             self._standings[road].answers.append(Refusal(b"", 0, "transfer-damaged", transfer))
         else:
             try:
-                receipts = self._messages(signer, packet, messages)
+                receipts = self._envelopes(self._items(signer, messages))
+                self._others(signer, messages)
             except StorageError:
                 self._standings[road].answers.append(have)
                 raise
