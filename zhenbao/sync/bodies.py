@@ -142,7 +142,8 @@ def _decode_dataclass(type_: type[Any]) -> Walk:
     plan: dict[Any, tuple[str, Walk]] = known | {number: known[name] for number, name in numbers if name in known}
 
     def walk(plain: Any) -> Any:
-        if not _is_map(plain):
+        # The first question is the quick one; so below.
+        if type(plain) is not dict and not isinstance(plain, Mapping):
             return _storable(plain)
         made: dict[str, Any] = {}
         for key, held in plain.items():
@@ -166,12 +167,14 @@ def _decode_dataclass(type_: type[Any]) -> Walk:
 
 
 def _decode_all(walk: Walk) -> Walk:
-    return lambda value: [walk(each) for each in value] if _is_list(value) else _storable(value)
+    return lambda value: (
+        [walk(each) for each in value] if type(value) is list or isinstance(value, list | tuple) else _storable(value)
+    )
 
 
 def _decode_each(walks: list[Walk]) -> Walk:
     def walk(value: Any) -> Any:
-        if not _is_list(value) or len(value) != len(walks):
+        if not isinstance(value, list | tuple) or len(value) != len(walks):
             return _storable(value)
         return [inner(each) for each, inner in zip(value, walks, strict=True)]
 
@@ -179,16 +182,11 @@ def _decode_each(walks: list[Walk]) -> Walk:
 
 
 def _decode_values(walk: Walk) -> Walk:
-    return lambda value: {k: walk(v) for k, v in value.items()} if _is_map(value) else _storable(value)
-
-
-def _is_map(value: Any) -> bool:
-    # The first question is the quick one.
-    return type(value) is dict or isinstance(value, Mapping)
-
-
-def _is_list(value: Any) -> bool:
-    return type(value) is list or isinstance(value, list | tuple)
+    return lambda value: (
+        {k: walk(v) for k, v in value.items()}
+        if type(value) is dict or isinstance(value, Mapping)
+        else _storable(value)
+    )
 
 
 def _storable(plain: Any) -> Any:
@@ -201,10 +199,10 @@ def _storable(plain: Any) -> Any:
         if not -_MAX_INT <= plain <= _MAX_INT:
             raise Rejected("envelope-body", reason="integer beyond 64 bits")
     elif kind not in _PLAIN:
-        if _is_map(plain):
+        if isinstance(plain, Mapping):
             for each in plain.values():
                 _storable(each)
-        elif _is_list(plain):
+        elif isinstance(plain, list | tuple):
             for each in plain:
                 _storable(each)
     return plain
@@ -260,6 +258,6 @@ def _text(value: str) -> str | list[str | bytes]:
 
 
 def _joined(plain: Any) -> Any:
-    if _is_list(plain) and all(isinstance(piece, str | bytes) for piece in plain):
+    if isinstance(plain, list) and all(isinstance(piece, str | bytes) for piece in plain):
         plain = "".join(piece if isinstance(piece, str) else piece.hex() for piece in plain)
     return _storable(plain)

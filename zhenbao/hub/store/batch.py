@@ -97,7 +97,7 @@ class Batch:
             check_same(envelope, known)
             return False
         self._observations[observation.id] = envelope.body
-        self._new["observations"][observation.id] = {
+        self._new["observations"][len(self._new["observations"])] = {
             "id": observation.id,
             "patient_id": observation.patient_id,
             "encounter_id": observation.encounter_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -37,6 +38,7 @@ _REFUSED = select(quarantine.c.envelope_id, quarantine.c.body_sha256, quarantine
     quarantine.c.direction == "in", quarantine.c.envelope_id.in_(_IDS)
 )
 _SET_ASIDE = insert(quarantine)
+_NOTHING = (Rejected, NoneType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +99,19 @@ def _take_all(connection: Connection, envelopes: Sequence[Envelope], here: Here,
         for id_, sha256, reason, at_ms in connection.execute(_REFUSED, ids)
     }
     values = [_read(envelope, unpack) if envelope.id not in known else None for envelope in envelopes]
-    batch = Batch(connection, [value for value in values if not isinstance(value, Rejected | None)], here.now_ms)
+    batch = Batch(connection, [value for value in values if not isinstance(value, _NOTHING)], here.now_ms)
     taken, new = Taken(), []
     for envelope, value in zip(envelopes, values, strict=True):
-        before = known.get(envelope.id)
-        if before is None or before.body_sha256 != envelope.body_sha256:
+        kept = before = known.get(envelope.id)
+        if refused and (kept is None or kept.body_sha256 != envelope.body_sha256):
             before = refused.get((envelope.id, envelope.body_sha256))
-        if before is not None:
+        if before is not None and before.body_sha256 == envelope.body_sha256:
             taken.receipts.append(replace(before, duplicate=True))
             continue
         try:
             if envelope.recipient != here.name:
                 raise Rejected("other-recipient")
-            if envelope.id in known:
+            if kept is not None:
                 raise Rejected("other-body")
             if isinstance(value, Rejected):
                 raise value

@@ -35,7 +35,7 @@ Unpack = Callable[[str, bytes], Body]
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _ITEMS = select(work_items).where(work_items.c.encounter_id.in_(_IDS)).with_for_update()
 _READINGS = (
-    select(observations.c.encounter_id, observations.c.body, observations.c.received_ms, observations.c.clock_ahead_ms)
+    select(observations.c.body, observations.c.received_ms, observations.c.clock_ahead_ms)
     .where(observations.c.encounter_id.in_(_IDS))
     .order_by(observations.c.effective_ms, observations.c.id)
 )
@@ -140,10 +140,11 @@ def _look_up(connection: Connection, ids: list[UUID], unpack_: Unpack) -> _Known
     for row in connection.execute(_SIGNED, {"ids": list(items)}) if items else ():
         covered[row.encounter_id] |= {UUID(id_) for id_ in json.loads(row.observation_ids or "[]")}
     fresh: defaultdict[UUID, list[_Reading]] = defaultdict(list)
-    for encounter_id, body, received_ms, clock_ahead_ms in connection.execute(_READINGS, {"ids": ids}):
+    for body, received_ms, clock_ahead_ms in connection.execute(_READINGS, {"ids": ids}):
         reading = unpack_("observation", body)
-        if isinstance(reading, Observation) and reading.id not in covered[encounter_id]:
-            fresh[encounter_id].append(_Reading(reading, received_ms, clock_ahead_ms, reading.urgency.rank))
+        if isinstance(reading, Observation) and not (covered and reading.id in covered[reading.encounter_id]):
+            rank = reading.urgency.rank
+            fresh[reading.encounter_id].append(_Reading(reading, received_ms, clock_ahead_ms, rank))
     chest_pain = {}
     for body in connection.execute(_ENCOUNTERS, {"ids": ids}).scalars():
         encounter = _encounter(body)

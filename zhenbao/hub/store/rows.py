@@ -6,14 +6,14 @@ columns and what a type does to a value are found once for a table and database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table, insert
 
-_Column = tuple[str, Callable[[Any], Any] | None]
-"""Its name, and what its type does to a value on the way to the driver."""
+_Column = tuple[str, Any]
+"""Its name, and the function by which its type prepares a value for the driver, if there is one."""
 
 
 def insert_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
