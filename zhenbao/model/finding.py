@@ -65,4 +65,6 @@ class Finding:
 
 def most_urgent(findings: tuple[Finding, ...]) -> Urgency:
     """The highest urgency among findings that are present; GREEN when there is none."""
+    if not findings:
+        return Urgency.GREEN
     return min((f.urgency for f in findings if f.status == "present"), key=lambda u: u.rank, default=Urgency.GREEN)

@@ -49,10 +49,8 @@ def unpack_value(body: bytes, type_: Any) -> Any:
         Rejected: ``envelope-body``; the reason names the place and the type that was expected, never the content.
     """
     try:
-        plain = loads(body)
-        _check_storable([plain])
-        walk = _decoder(type_)
-        return msgspec.convert(plain if walk is None else walk(plain), type_, builtin_types=(bytes, UUID))
+        # An id is 16 bytes, which the strict check makes a UUID; elsewhere bytes stay what they are.
+        return msgspec.convert(_decoder(type_)(loads(body)), type_, builtin_types=(bytes,))
     except Rejected as error:
         raise Rejected("envelope-body", reason=error.facts.get("reason", error.code)) from error
     except (msgspec.ValidationError, RecursionError) as error:
@@ -62,27 +60,14 @@ def unpack_value(body: bytes, type_: Any) -> Any:
         ) from error
 
 
-def _check_storable(value: Any) -> None:
-    """Refuse a list or a map with what no database here can keep: integers beyond 64 bits, NUL in text."""
-    for each in (*value, *value.values()) if isinstance(value, Mapping) else value:
-        kind = type(each)
-        if kind is str:
-            if "\0" in each:
-                raise Rejected("envelope-body", reason="NUL in text")
-        elif kind is int:
-            if not -_MAX_INT <= each <= _MAX_INT:
-                raise Rejected("envelope-body", reason="integer beyond 64 bits")
-        elif kind not in _PLAIN and isinstance(each, Mapping | list | tuple):
-            _check_storable(each)
-
-
 @cache
 def _numbers() -> dict[str, list[str]]:
     text = resources.files("zhenbao.sync").joinpath("fields.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 
-# A walk turns a value into what CBOR holds, or back; None where the two are the same.
+# A walk turns a value into what CBOR holds, or back. On the way out there is none (None) where the two are the same; on
+# the way back every text and integer is looked at, so that nothing comes in that no database here can keep.
 
 
 @cache
@@ -112,23 +97,21 @@ def _encoder(type_: Any) -> Walk | None:
 
 
 @cache
-def _decoder(type_: Any) -> Walk | None:
+def _decoder(type_: Any) -> Walk:
     origin, inner = get_origin(type_), get_args(type_)
     if isinstance(type_, type) and is_dataclass(type_):
         return _decode_dataclass(type_)
-    if type_ is UUID:
-        return _id
     if type_ is str:
         return _joined
     if origin in (Union, UnionType):
-        return _optional(_decoder(_only(inner)))
-    if origin is tuple and inner[-1] is not ... and any(_decoder(each) for each in inner):
-        return _each([_decoder(each) for each in inner])
+        return _decoder(_only(inner))
+    if origin is tuple and inner[-1] is not ...:
+        return _decode_each([_decoder(each) for each in inner])
     if origin in (tuple, list):
-        return _all(_decoder(inner[0]))
+        return _decode_all(_decoder(inner[0]))
     if origin is dict:
-        return _values(_decoder(inner[1]))
-    return None
+        return _decode_values(_decoder(inner[1]))
+    return _storable
 
 
 def _encode_dataclass(type_: type[Any]) -> Walk:
@@ -156,22 +139,73 @@ def _decode_dataclass(type_: type[Any]) -> Walk:
     known = {name: (name, _decoder(hint)) for name, hint in get_type_hints(type_).items()}
     numbers = enumerate(_numbers().get(type_.__name__, ()), 1)
     # Whatever else there is, is of a newer sender, and is ignored.
-    plan: dict[Any, tuple[str, Walk | None]] = known | {
-        number: known[name] for number, name in numbers if name in known
-    }
+    plan: dict[Any, tuple[str, Walk]] = known | {number: known[name] for number, name in numbers if name in known}
 
     def walk(plain: Any) -> Any:
-        # The first question is the quick one.
+        # The first question is the quick one; so below.
         if type(plain) is not dict and not isinstance(plain, Mapping):
-            return plain
+            return _storable(plain)
         made: dict[str, Any] = {}
         for key, held in plain.items():
-            if (planned := plan.get(key)) is not None:
-                name, inner = planned
-                made[name] = held if inner is None else inner(held)
+            if (planned := plan.get(key)) is None:
+                continue
+            name, inner = planned
+            # Most of what is held is plain, and none of it needs a call.
+            kind = type(held)
+            if kind is str:
+                if "\0" in held:
+                    raise Rejected("envelope-body", reason="NUL in text")
+            elif kind is int:
+                if not -_MAX_INT <= held <= _MAX_INT:
+                    raise Rejected("envelope-body", reason="integer beyond 64 bits")
+            elif kind not in _PLAIN:
+                held = inner(held)
+            made[name] = held
         return made
 
     return walk
+
+
+def _decode_all(walk: Walk) -> Walk:
+    return lambda value: (
+        [walk(each) for each in value] if type(value) is list or isinstance(value, list | tuple) else _storable(value)
+    )
+
+
+def _decode_each(walks: list[Walk]) -> Walk:
+    def walk(value: Any) -> Any:
+        if not isinstance(value, list | tuple) or len(value) != len(walks):
+            return _storable(value)
+        return [inner(each) for each, inner in zip(value, walks, strict=True)]
+
+    return walk
+
+
+def _decode_values(walk: Walk) -> Walk:
+    return lambda value: (
+        {k: walk(v) for k, v in value.items()}
+        if type(value) is dict or isinstance(value, Mapping)
+        else _storable(value)
+    )
+
+
+def _storable(plain: Any) -> Any:
+    """The same; refused where no database here can keep it: integers beyond 64 bits, NUL in text."""
+    kind = type(plain)
+    if kind is str:
+        if "\0" in plain:
+            raise Rejected("envelope-body", reason="NUL in text")
+    elif kind is int:
+        if not -_MAX_INT <= plain <= _MAX_INT:
+            raise Rejected("envelope-body", reason="integer beyond 64 bits")
+    elif kind not in _PLAIN:
+        if isinstance(plain, Mapping):
+            for each in plain.values():
+                _storable(each)
+        elif isinstance(plain, list | tuple):
+            for each in plain:
+                _storable(each)
+    return plain
 
 
 def _only(inner: tuple[Any, ...]) -> Any:
@@ -225,17 +259,5 @@ def _text(value: str) -> str | list[str | bytes]:
 
 def _joined(plain: Any) -> Any:
     if isinstance(plain, list) and all(isinstance(piece, str | bytes) for piece in plain):
-        return "".join(piece if isinstance(piece, str) else piece.hex() for piece in plain)
-    return plain
-
-
-def _id(plain: Any) -> Any:
-    try:
-        if isinstance(plain, bytes):
-            return UUID(bytes=plain)
-        if isinstance(plain, str):
-            return UUID(plain)
-    except ValueError:
-        pass
-    # Not an id, nor anything that an optional one may be: the strict check names the place.
-    return False
+        plain = "".join(piece if isinstance(piece, str) else piece.hex() for piece in plain)
+    return _storable(plain)

@@ -9,14 +9,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 
+from zhenbao.hub.store.rows import insert_all
 from zhenbao.hub.store.tables import audit, meta
 
 GENESIS = "0" * 64
-_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_JSON = msgspec.json.Encoder(order="sorted")
+"""Without spaces and escapes that need not be, keys in order: what ``json.dumps`` writes with those settings."""
 _HEAD = select(meta.c.value).where(meta.c.key == "audit").with_for_update()
-_INSERT = audit.insert()
 _SET_HEAD = update(meta).where(meta.c.key == "audit").values(value=bindparam("head"))
 
 
@@ -51,37 +53,35 @@ def head(connection: Connection) -> tuple[int, str]:
     return int(number), last_hash
 
 
-def append(connection: Connection, at_ms: int, actor: str, action: str, subject: str, **detail: str) -> AuditRow:
+def append(connection: Connection, at_ms: int, actor: str, action: str, subject: str, **detail: str) -> None:
     """Add a row inside the transaction of the deed itself, so that neither stands without the other."""
-    (row,) = append_all(connection, at_ms, actor, [Deed(action, subject, detail)])
-    return row
+    append_all(connection, at_ms, actor, [Deed(action, subject, detail)])
 
 
-def append_all(connection: Connection, at_ms: int, actor: str, deeds: Sequence[Deed]) -> list[AuditRow]:
+def append_all(connection: Connection, at_ms: int, actor: str, deeds: Sequence[Deed]) -> None:
     """Add rows in their order, as ``append`` does, at the cost of one."""
     if not deeds:
-        return []
+        return
     last, previous = head(connection)
-    added, columns = [], []
+    added = []
     for number, deed in enumerate(deeds, last + 1):
-        row = _row(number, at_ms, actor, deed.action, deed.subject, deed.detail, previous)
-        added.append(row)
-        columns.append(
+        detail = _canonical(deed.detail)
+        hash_ = _hash(number, at_ms, actor, deed.action, deed.subject, detail, previous)
+        added.append(
             {
                 "number": number,
                 "at_ms": at_ms,
                 "actor": actor,
                 "action": deed.action,
                 "subject": deed.subject,
-                "detail": _canonical(deed.detail),
+                "detail": detail,
                 "previous_hash": previous,
-                "hash": row.hash,
+                "hash": hash_,
             }
         )
-        previous = row.hash
-    connection.execute(_INSERT, columns)
-    connection.execute(_SET_HEAD, {"head": f"{added[-1].number}:{previous}"})
-    return added
+        previous = hash_
+    insert_all(connection, audit, added)
+    connection.execute(_SET_HEAD, {"head": f"{last + len(added)}:{previous}"})
 
 
 def rows(connection: Connection, limit: int) -> list[AuditRow]:
@@ -114,19 +114,20 @@ def first_broken(connection: Connection) -> int | None:
     """
     previous, number = GENESIS, 0
     for r in connection.execute(select(audit).order_by(audit.c.number)):
-        row = _row(number + 1, r.at_ms, r.actor, r.action, r.subject, json.loads(r.detail), previous)
-        if (r.number, r.previous_hash, r.hash) != (row.number, previous, row.hash):
+        detail = _canonical(json.loads(r.detail))
+        hash_ = _hash(number + 1, r.at_ms, r.actor, r.action, r.subject, detail, previous)
+        if (r.number, r.previous_hash, r.hash) != (number + 1, previous, hash_):
             return number + 1
         previous, number = r.hash, r.number
     return None if head(connection) == (number, previous) else number + 1
 
 
-def _row(
-    number: int, at_ms: int, actor: str, action: str, subject: str, detail: dict[str, str], previous: str
-) -> AuditRow:
-    content = _canonical([number, at_ms, actor, action, subject, detail, previous])
-    return AuditRow(number, at_ms, actor, action, subject, detail, hashlib.sha256(content.encode()).hexdigest())
+def _hash(number: int, at_ms: int, actor: str, action: str, subject: str, detail: str, previous: str) -> str:
+    """Over ``[number, at_ms, actor, action, subject, detail, previous]`` as canonical JSON, ``detail`` being JSON."""
+    # What is packed already is put in its place, and not packed twice.
+    before, after = _canonical([number, at_ms, actor, action, subject])[:-1], f'"{previous}"]'
+    return hashlib.sha256(f"{before},{detail},{after}".encode()).hexdigest()
 
 
 def _canonical(value: object) -> str:
-    return _JSON.encode(value)
+    return _JSON.encode(value).decode()

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from zhenbao.hub.store.records import check_same
+from zhenbao.hub.store.rows import insert_all
 from zhenbao.hub.store.tables import encounters, observations, patient_versions, patients, work_items
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
@@ -29,7 +30,7 @@ _NEWEST = {
     table.name: select(table.c.id, table.c.sender, table.c.sequence).where(table.c.id.in_(_IDS))
     for table in (patients, encounters)
 }
-_INSERT = {table.name: insert(table) for table in (patients, patient_versions, encounters, observations)}
+_TABLES = {table.name: table for table in (patients, patient_versions, encounters, observations)}
 _UPDATE = {table.name: update(table).where(table.c.id == bindparam("row_id")) for table in (patients, encounters)}
 _Rows = defaultdict[str, dict[Any, dict[str, Any]]]
 """By table and key."""
@@ -96,7 +97,7 @@ class Batch:
             check_same(envelope, known)
             return False
         self._observations[observation.id] = envelope.body
-        self._new["observations"][observation.id] = {
+        self._new["observations"][len(self._new["observations"])] = {
             "id": observation.id,
             "patient_id": observation.patient_id,
             "encounter_id": observation.encounter_id,
@@ -112,11 +113,13 @@ class Batch:
 
     def write(self) -> None:
         """Write what was saved so far."""
-        for statements, kept in ((_INSERT, self._new), (_UPDATE, self._changed)):
-            for table, rows in kept.items():
-                if rows:
-                    self._connection.execute(statements[table], list(rows.values()))
-            kept.clear()
+        for table, rows in self._new.items():
+            insert_all(self._connection, _TABLES[table], list(rows.values()))
+        for table, rows in self._changed.items():
+            if rows:
+                self._connection.execute(_UPDATE[table], list(rows.values()))
+        self._new.clear()
+        self._changed.clear()
 
     def _find(self, statement: Any, ids: list[UUID]) -> Iterable[Any]:
         return self._connection.execute(statement, {"ids": ids}).all() if ids else ()

@@ -150,8 +150,7 @@ class HubStore:
             place_all(connection, taken.cases, self.roster, now_ms, unpack_once)
             if taken.visited and terms.backup_every_h(connection) is not None:
                 terms.tell(connection, self.sender, self._epoch, sorted(taken.visited), now_ms)
-        for receipt in taken.receipts:
-            self._count(receipt)
+        self._count(taken.receipts)
         return taken.receipts
 
     # Parts
@@ -221,7 +220,8 @@ class HubStore:
     def close(self) -> None:
         self.database.close()
 
-    def _count(self, receipt: Receipt) -> None:
-        name = "refused" if receipt.refused else "duplicates" if receipt.duplicate else "accepted"
+    def _count(self, receipts: Sequence[Receipt]) -> None:
         with self._counts_lock:
-            self._counts[name] += 1
+            for receipt in receipts:
+                name = "refused" if receipt.refused else "duplicates" if receipt.duplicate else "accepted"
+                self._counts[name] += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DataError
 from zhenbao.hub.store import files, records, returned
 from zhenbao.hub.store.batch import Batch
 from zhenbao.hub.store.placing import Unpack
+from zhenbao.hub.store.rows import insert_all
 from zhenbao.hub.store.tables import inbox, quarantine
 from zhenbao.model.attachment import Attachment
 from zhenbao.model.emergency import Emergency
@@ -35,8 +37,8 @@ _TAKEN = select(inbox.c.envelope_id, inbox.c.body_sha256, inbox.c.epoch, inbox.c
 _REFUSED = select(quarantine.c.envelope_id, quarantine.c.body_sha256, quarantine.c.reason, quarantine.c.at_ms).where(
     quarantine.c.direction == "in", quarantine.c.envelope_id.in_(_IDS)
 )
-_KEEP = insert(inbox)
 _SET_ASIDE = insert(quarantine)
+_NOTHING = (Rejected, NoneType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +76,18 @@ def take_all(connection: Connection, envelopes: Sequence[Envelope], here: Here, 
         with connection.begin_nested():
             return _take_all(connection, envelopes, here, unpack)
     except (DataError, OverflowError):
-        # A number or a text that no column holds. The database does not say whose: each is tried alone.
+        # A number or a text that no column holds. The database does not say whose: each half is tried.
         taken = Taken()
         if len(envelopes) == 1:
             too_large = Rejected("envelope-body", reason="a value is beyond what can be stored")
             taken.receipts.append(_set_aside(connection, envelopes[0], str(too_large), here))
             return taken
-        for envelope in envelopes:
-            alone = take_all(connection, [envelope], here, unpack)
-            taken.receipts += alone.receipts
-            taken.touch(alone.cases)
-            taken.visited |= alone.visited
+        half = len(envelopes) // 2
+        for some in (envelopes[:half], envelopes[half:]):
+            part = take_all(connection, some, here, unpack)
+            taken.receipts += part.receipts
+            taken.touch(part.cases)
+            taken.visited |= part.visited
         return taken
 
 
@@ -96,19 +99,19 @@ def _take_all(connection: Connection, envelopes: Sequence[Envelope], here: Here,
         for id_, sha256, reason, at_ms in connection.execute(_REFUSED, ids)
     }
     values = [_read(envelope, unpack) if envelope.id not in known else None for envelope in envelopes]
-    batch = Batch(connection, [value for value in values if not isinstance(value, Rejected | None)], here.now_ms)
+    batch = Batch(connection, [value for value in values if not isinstance(value, _NOTHING)], here.now_ms)
     taken, new = Taken(), []
     for envelope, value in zip(envelopes, values, strict=True):
-        before = known.get(envelope.id)
-        if before is None or before.body_sha256 != envelope.body_sha256:
+        kept = before = known.get(envelope.id)
+        if refused and (kept is None or kept.body_sha256 != envelope.body_sha256):
             before = refused.get((envelope.id, envelope.body_sha256))
-        if before is not None:
+        if before is not None and before.body_sha256 == envelope.body_sha256:
             taken.receipts.append(replace(before, duplicate=True))
             continue
         try:
             if envelope.recipient != here.name:
                 raise Rejected("other-recipient")
-            if envelope.id in known:
+            if kept is not None:
                 raise Rejected("other-body")
             if isinstance(value, Rejected):
                 raise value
@@ -124,8 +127,7 @@ def _take_all(connection: Connection, envelopes: Sequence[Envelope], here: Here,
                 taken.visited.add(envelope.sender)
         taken.receipts.append(receipt)
     batch.write()
-    if new:
-        connection.execute(_KEEP, new)
+    insert_all(connection, inbox, new)
     return taken
 
 

@@ -10,15 +10,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from zhenbao.hub.roster import Roster
 from zhenbao.hub.routing import Placement
 from zhenbao.hub.routing import place as route
 from zhenbao.hub.store import audit, organisations, work
+from zhenbao.hub.store.rows import insert_all
 from zhenbao.hub.store.tables import encounters, observations, patients, reports, work_items
 from zhenbao.hub.store.work import HUB, WorkItem, as_item
 from zhenbao.model.finding import Urgency
@@ -29,13 +31,11 @@ from zhenbao.model.time import age_years
 from zhenbao.sync.envelope import Body, unpack
 
 Unpack = Callable[[str, bytes], Body]
-_Reading = tuple[Observation, int, int]
-"""A reading, when it came, and by how many ms the kit's clock was ahead then."""
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _ITEMS = select(work_items).where(work_items.c.encounter_id.in_(_IDS)).with_for_update()
 _READINGS = (
-    select(observations.c.encounter_id, observations.c.body, observations.c.received_ms, observations.c.clock_ahead_ms)
+    select(observations.c.body, observations.c.received_ms, observations.c.clock_ahead_ms)
     .where(observations.c.encounter_id.in_(_IDS))
     .order_by(observations.c.effective_ms, observations.c.id)
 )
@@ -44,8 +44,21 @@ _SIGNED = select(reports.c.encounter_id, reports.c.observation_ids).where(
 )
 _BORN = select(patients.c.id, patients.c.birth_date).where(patients.c.id.in_(_IDS))
 _ENCOUNTERS = select(encounters.c.body).where(encounters.c.id.in_(_IDS))
-_OPEN = insert(work_items)
 _RANK = update(work_items).where(work_items.c.id == bindparam("item_id"))
+
+
+class _Reading(NamedTuple):
+    observation: Observation
+    received_ms: int
+    clock_ahead_ms: int
+    """By how much the kit's clock was ahead then."""
+    rank: int
+    """Of its urgency."""
+
+    @property
+    def age_ms(self) -> int:
+        """How old it was when it came."""
+        return age_ms(self.observation, self.received_ms, self.clock_ahead_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +118,7 @@ def place_all(
     for encounter_id, completed in cases.items():
         if fresh := known.fresh.get(encounter_id):
             _place(known, changes, encounter_id, fresh, roster, now_ms, completed=completed)
-    if changes.opened:
-        connection.execute(_OPEN, changes.opened)
+    insert_all(connection, work_items, changes.opened)
     for rows in changes.alike():
         connection.execute(_RANK, rows)
     audit.append_all(connection, now_ms, HUB, changes.deeds)
@@ -128,16 +140,17 @@ def _look_up(connection: Connection, ids: list[UUID], unpack_: Unpack) -> _Known
     for row in connection.execute(_SIGNED, {"ids": list(items)}) if items else ():
         covered[row.encounter_id] |= {UUID(id_) for id_ in json.loads(row.observation_ids or "[]")}
     fresh: defaultdict[UUID, list[_Reading]] = defaultdict(list)
-    for encounter_id, body, received_ms, clock_ahead_ms in connection.execute(_READINGS, {"ids": ids}):
+    for body, received_ms, clock_ahead_ms in connection.execute(_READINGS, {"ids": ids}):
         reading = unpack_("observation", body)
-        if isinstance(reading, Observation) and reading.id not in covered[encounter_id]:
-            fresh[encounter_id].append((reading, received_ms, clock_ahead_ms))
+        if isinstance(reading, Observation) and not (covered and reading.id in covered[reading.encounter_id]):
+            rank = reading.urgency.rank
+            fresh[reading.encounter_id].append(_Reading(reading, received_ms, clock_ahead_ms, rank))
     chest_pain = {}
     for body in connection.execute(_ENCOUNTERS, {"ids": ids}).scalars():
-        encounter = unpack_("encounter", body)
+        encounter = _encounter(body)
         if isinstance(encounter, Encounter):
             chest_pain[encounter.id] = encounter.chest_pain
-    last = [readings[-1][0] for readings in fresh.values()]
+    last = [readings[-1].observation for readings in fresh.values()]
     people = list({reading.patient_id for reading in last})
     return _Known(
         items,
@@ -146,6 +159,12 @@ def _look_up(connection: Connection, ids: list[UUID], unpack_: Unpack) -> _Known
         chest_pain,
         organisations.of_kits(connection, {reading.kit_id for reading in last}),
     )
+
+
+@lru_cache(maxsize=1024)
+def _encounter(body: bytes) -> Body:
+    """An encounter comes shortly before its readings, and is asked for with each."""
+    return unpack("encounter", body)
 
 
 def _place(
@@ -158,16 +177,17 @@ def _place(
     *,
     completed: bool,
 ) -> None:
-    placement = _route(known, encounter_id, fresh, roster, now_ms)
+    last, deciding = fresh[-1].observation, _deciding(fresh)
+    placement = _route(known, encounter_id, fresh, deciding, roster, now_ms)
     item = known.items.get(encounter_id)
     if item is None:
         item_id = uuid7(now_ms)
-        org_id = known.org_of_kit[fresh[-1][0].kit_id]
-        columns = _columns(placement, fresh, now_ms)
+        org_id = known.org_of_kit[last.kit_id]
+        columns = _columns(placement, deciding, now_ms)
         changes.opened.append({"id": item_id, "encounter_id": encounter_id, "org_id": org_id, **columns})
         changes.note("case-opened", item_id, placement)
     elif completed and item.status == "open" and item.acknowledged_ms is None:
-        changes.ranked.append((item.id, _columns(placement, fresh, item.ranked_ms)))
+        changes.ranked.append((item.id, _columns(placement, deciding, item.ranked_ms)))
         if placement.urgency is not item.urgency:
             changes.note("case-ranked", item.id, placement)
     elif item.status == "open" and placement.urgency.rank >= item.urgency.rank:
@@ -177,20 +197,27 @@ def _place(
             changes.ranked.append((item.id, {"other_routes": " ".join(others)}))
         if placement.urgency is item.urgency and item.late and not placement.late:
             # A reading as critical as the late one, but fresh: somebody is with the patient now.
-            changes.ranked.append((item.id, {"late": False, **_times(fresh)}))
+            changes.ranked.append((item.id, {"late": False, **_times(deciding)}))
     elif item.status == "open" or placement.urgency is not Urgency.GREEN:
-        changes.ranked.append((item.id, _columns(placement, fresh, now_ms)))
+        changes.ranked.append((item.id, _columns(placement, deciding, now_ms)))
         changes.note("case-ranked", item.id, placement)
 
 
-def _route(known: _Known, encounter_id: UUID, readings: Sequence[_Reading], roster: Roster, now_ms: int) -> Placement:
-    last = readings[-1][0]
+def _route(
+    known: _Known,
+    encounter_id: UUID,
+    readings: Sequence[_Reading],
+    deciding: _Reading,
+    roster: Roster,
+    now_ms: int,
+) -> Placement:
+    last = readings[-1].observation
     born = known.born.get(last.patient_id)
     return route(
-        [finding for reading, *_ in readings for finding in reading.findings],
+        [finding for reading in readings for finding in reading.observation.findings],
         age_years=age_years(born, last.effective_ms) if born else None,
         chest_pain=_chest_pain(known.chest_pain.get(encounter_id, "unknown"), readings),
-        late_min=age_ms(*_deciding(readings)) / 60_000,
+        late_min=deciding.age_ms / 60_000,
         roster=roster,
         at_ms=now_ms,
     )
@@ -198,7 +225,7 @@ def _route(known: _Known, encounter_id: UUID, readings: Sequence[_Reading], rost
 
 def _chest_pain(told: str, readings: Sequence[_Reading]) -> str:
     """What anybody answered: a yes counts most, then a no."""
-    answers = {told, *(reading.context.get("chest_pain", "unknown") for reading, *_ in readings)}
+    answers = {told, *(reading.observation.context.get("chest_pain", "unknown") for reading in readings)}
     return next((answer for answer in ("yes", "no") if answer in answers), "unknown")
 
 
@@ -217,17 +244,19 @@ def _deciding(readings: Sequence[_Reading]) -> _Reading:
 
     One fresh critical reading means that somebody is with the patient now, whatever came late beside it.
     """
-    rank = min(reading.urgency.rank for reading, *_ in readings)
-    return min((each for each in readings if each[0].urgency.rank == rank), key=lambda each: age_ms(*each))
+    return min(readings, key=lambda reading: (reading.rank, reading.age_ms))
 
 
-def _times(readings: Sequence[_Reading]) -> dict[str, object]:
-    reading, received_ms, clock_ahead_ms = _deciding(readings)
-    return {"effective_ms": reading.effective_ms, "received_ms": received_ms, "clock_ahead_ms": clock_ahead_ms}
+def _times(deciding: _Reading) -> dict[str, object]:
+    return {
+        "effective_ms": deciding.observation.effective_ms,
+        "received_ms": deciding.received_ms,
+        "clock_ahead_ms": deciding.clock_ahead_ms,
+    }
 
 
-def _columns(placement: Placement, readings: Sequence[_Reading], now_ms: int) -> dict[str, object]:
-    reading, *_ = _deciding(readings)
+def _columns(placement: Placement, deciding: _Reading, now_ms: int) -> dict[str, object]:
+    reading = deciding.observation
     archive = placement.specialty is None
     return {
         "patient_id": reading.patient_id,
@@ -241,7 +270,7 @@ def _columns(placement: Placement, readings: Sequence[_Reading], now_ms: int) ->
         "specialty": placement.specialty,
         "second_specialty": placement.second_specialty,
         "late": placement.late,
-        **_times(readings),
+        **_times(deciding),
         "ranked_ms": now_ms,
         "ack_due_ms": _due(now_ms, placement.ack_min),
         "report_due_ms": _due(now_ms, placement.report_min),
