@@ -38,6 +38,8 @@ from zhenbao.sync.names import AddressBook, OpenBook
 if TYPE_CHECKING:
     import uvicorn
 
+    from zhenbao.hub.web.live import Newsroom
+
 _log = logging.getLogger(__name__)
 
 _WAIT_S = 20.0
@@ -119,6 +121,7 @@ class Hub:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._web: uvicorn.Server | None = None
+        self._newsroom: Newsroom | None = None
         self._socket: socket.socket | None = None
 
     @property
@@ -199,6 +202,8 @@ class Hub:
         """Stop everything; what was committed stays. Harmless when it does not run. The hub can be started again."""
         self._stop.set()
         self._mailboxes.stop()  # nobody is kept waiting for mail by a server that ends
+        if self._newsroom is not None:
+            self._newsroom.close()  # nor by a line on which nothing happens any more
         if self._web is not None:
             self._web.should_exit = True
         for thread in self._threads:
@@ -253,6 +258,7 @@ class Hub:
 
         sync = SyncRoad(self._mailboxes, SyncGuard(self._keys, self.clock), self._book, self.clock)
         app = create_app(self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https, sign=self._sign, sync=sync)
+        self._newsroom = app.state.newsroom
         listening = socket.socket(socket.AF_INET6 if ":" in self._web_host else socket.AF_INET)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -264,7 +270,7 @@ class Hub:
         self._web_port = listening.getsockname()[1]
         self._socket = listening
         logging.getLogger("uvicorn.error").addFilter(WITHOUT_CONTENT)
-        # No access log: it would fill with worklists asked for every three seconds, and tells nothing the audit lacks.
+        # No access log: it would fill with pages that ask for news, and tells nothing the audit lacks.
         tls = self._web_tls
         config = uvicorn.Config(
             app,

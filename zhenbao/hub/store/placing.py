@@ -18,7 +18,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, insert, select, upd
 from zhenbao.hub.roster import Roster
 from zhenbao.hub.routing import Placement
 from zhenbao.hub.routing import place as route
-from zhenbao.hub.store import audit, organisations, work
+from zhenbao.hub.store import audit, organisations, search, work
 from zhenbao.hub.store.tables import encounters, observations, patients, reports, work_items
 from zhenbao.hub.store.work import HUB, WorkItem, as_item
 from zhenbao.model.finding import Urgency
@@ -63,7 +63,7 @@ class _Known:
 
 @dataclass(slots=True)
 class _Changes:
-    opened: list[dict[str, object]] = field(default_factory=list)
+    opened: list[dict[str, Any]] = field(default_factory=list)
     ranked: list[tuple[UUID, dict[str, object]]] = field(default_factory=list)
     deeds: list[audit.Deed] = field(default_factory=list)
 
@@ -107,6 +107,7 @@ def place_all(
             _place(known, changes, encounter_id, fresh, roster, now_ms, completed=completed)
     if changes.opened:
         connection.execute(_OPEN, changes.opened)
+        search.index_cases(connection, [row["id"] for row in changes.opened])
     for rows in changes.alike():
         connection.execute(_RANK, rows)
     audit.append_all(connection, now_ms, HUB, changes.deeds)

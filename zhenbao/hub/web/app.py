@@ -17,7 +17,10 @@ from zhenbao.hub.web import (
     attachments,
     audit,
     cases,
+    events,
+    holding,
     identity,
+    listing,
     login,
     loop,
     probe,
@@ -26,6 +29,7 @@ from zhenbao.hub.web import (
     sync_endpoint,
     vendor,
 )
+from zhenbao.hub.web.live import Newsroom
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
@@ -78,7 +82,11 @@ def create_app(
     app.mount("/static", StaticFiles(directory=_HERE / "static"))
     app.mount("/vendor", StaticFiles(directory=vendor.VENDOR))
     app.include_router(login.router)
+    app.include_router(listing.router)
+    app.include_router(holding.router)
     app.include_router(cases.router)
+    app.state.newsroom = Newsroom(store)
+    app.include_router(events.router)
     app.include_router(loop.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)
