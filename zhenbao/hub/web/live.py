@@ -160,8 +160,9 @@ class Newsroom:
         """Look and tell, as long as anybody listens."""
         beat_s = 0.0
         while self._listeners:
+            listening = [*self._listeners]  # who comes meanwhile asks for everything anyway
             try:
-                look = await run_in_threadpool(self._look, self._last, [*self._listeners])
+                look = await run_in_threadpool(self._look, self._last, listening)
             except StorageError as error:
                 # No beat: the pages will say by themselves that they are old.
                 _log.error("news could not be looked for: %s", error.code)
@@ -170,7 +171,7 @@ class Newsroom:
                 due = beat_s >= self.settings.beat_s
                 beat_s = 0.0 if due else beat_s
                 self._last = look.moment
-                for listener in self._listeners:
+                for listener in listening:
                     self._tell(listener, look, beat=due)
             await asyncio.sleep(self.settings.poll_s)
 
@@ -207,7 +208,8 @@ class Newsroom:
             if deed.action in _RANKED and login in look.red.get(deed.case_id, ()):
                 told = {"id": f"case-{deed.case_id}", "text": w("hub.live.red", code=code), "url": url}
                 listener.tell(Event("red", told))
-            if deed.actor != login and deed.detail.get("before") == login and deed.action in _LOST:
+            loses = deed.detail.get("before") == login and deed.detail.get("owner") != login
+            if deed.action in _LOST and loses and deed.actor != login:
                 why = w(f"hub.claim.why.{deed.detail.get('why', deed.action)}")
                 text = w("hub.live.lost", code=code, name=look.names.get(deed.actor, deed.actor), why=why)
                 lost[deed.case_id] = Event("lost", {"text": text, "url": url})
