@@ -79,6 +79,10 @@
       if (!rung.has(data.id)) bell.ring();
       rung.add(data.id);
       tell("red", data);
+      for (const part of parts("list")) {
+        asked.delete(part); // at once
+        ask(part);
+      }
     });
     on("lost", (data) => tell("lost", data));
     on("moved", () => {
@@ -125,10 +129,9 @@
     first = false;
   }
 
-  function span(ms) {
+  function ageText(ms) {
     const seconds = Math.round(ms / 1000);
-    const minutes = Math.floor(seconds / 60);
-    return (minutes ? minutes + ":" + String(seconds % 60).padStart(2, "0") : String(seconds)) + (minutes ? "" : " s");
+    return box.dataset.age.replace("{minutes}", Math.floor(seconds / 60)).replace("{seconds}", seconds % 60);
   }
 
   function show() {
@@ -136,9 +139,9 @@
     const old = ended || age > (open() ? lateMs : moved ? MOVED_MS + OLD_MS : OLD_MS);
     const stale = document.getElementById("stale");
     stale.hidden = !old || ended;
-    document.getElementById("stale-age").textContent = box.dataset.age.replace("{age}", span(age));
+    document.getElementById("stale-age").textContent = ageText(age);
     box.classList.toggle("broken", old);
-    line.textContent = old ? box.dataset.age.replace("{age}", span(age)) : open() ? box.dataset.on : moved ? box.dataset.moved : box.dataset.asking;
+    line.textContent = old ? ageText(age) : open() ? box.dataset.on : moved ? box.dataset.moved : box.dataset.asking;
     line.dataset.state = old ? "old" : open() ? "live" : moved ? "moved" : "asking";
   }
 
