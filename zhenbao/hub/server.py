@@ -19,6 +19,7 @@ from zhenbao.hub.issued import IssuedBook
 from zhenbao.hub.keys import HubKeyring, add_kit
 from zhenbao.hub.notify import FILE, all_of, to_file, to_services
 from zhenbao.hub.permission import Role
+from zhenbao.hub.push import Pusher
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
 from zhenbao.hub.store import Counters, HubStore, audit, organisations, people
@@ -68,10 +69,13 @@ class Hub:
         sign: the hub's Ed25519 signature, for kits that ask whether it is there.
         web_host: address of the web server; another than this machine's own only with ``web_tls``.
         web_tls: certificate and key of the web server, PEM.
+        push: alert people's devices through the services of their browsers, with this contact for the services
+            (``mailto:`` or ``https:``); empty: nothing leaves by that way.
         keys: the Ed25519 key that signs a kit's HTTPS requests, by its name on the road; None: the CA's list.
 
     Raises:
-        InputError: ``roster``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing`` or ``notify-url``.
+        InputError: ``roster``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing``,
+            ``notify-url``, ``push-missing`` or ``push-contact``.
         StorageError: ``hub-database``.
     """
 
@@ -92,6 +96,7 @@ class Hub:
         web_host: str = HOST,
         web_tls: tuple[Path, Path] | None = None,
         keys: Callable[[str], bytes | None] | None = None,
+        push: str = "",
     ) -> None:
         self.clock = clock or SystemClock()
         if web_tls is None and web_host not in _LOOPBACK:
@@ -117,7 +122,9 @@ class Hub:
         self.worklist = Worklist(self.store)
         self.reports = Reports(self.store)
         services = (to_services(notify),) if notify else ()
-        self._notify = all_of(to_file(directory / FILE, self.clock), *services)
+        self._pusher = Pusher(self.store, directory, push) if push else None
+        alerts = (self._pusher.call,) if self._pusher is not None else ()
+        self._notify = all_of(to_file(directory / FILE, self.clock), *services, *alerts)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._web: uvicorn.Server | None = None
@@ -193,6 +200,8 @@ class Hub:
                 self._broker.start()
             self._start_web()
             self._start_ingest()
+            if (pusher := self._pusher) is not None:
+                self._spawn("zhenbao-push", lambda: pusher.run(self._stop))
             self._spawn("zhenbao-clocks", lambda: watch(self.store, self._stop, self._notify))
         except (LinkDown, StorageError):
             self.stop()
@@ -257,7 +266,14 @@ class Hub:
         from zhenbao.hub.web.sync_guard import SyncGuard
 
         sync = SyncRoad(self._mailboxes, SyncGuard(self._keys, self.clock), self._book, self.clock)
-        app = create_app(self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https, sign=self._sign, sync=sync)
+        app = create_app(
+            self.store,
+            hosts=(*LOCAL_HOSTS, *self._hosts),
+            https=self._https,
+            sign=self._sign,
+            sync=sync,
+            pusher=self._pusher,
+        )
         self._newsroom = app.state.newsroom
         listening = socket.socket(socket.AF_INET6 if ":" in self._web_host else socket.AF_INET)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from zhenbao.hub.web import (
+    alerts,
     attachments,
     audit,
     cases,
@@ -35,6 +36,7 @@ from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
 
 if TYPE_CHECKING:
+    from zhenbao.hub.push import Pusher
     from zhenbao.hub.store import HubStore
     from zhenbao.hub.web.probe import Sign
 
@@ -61,6 +63,7 @@ def create_app(
     https: bool = False,
     sign: Sign | None = None,
     sync: sync_endpoint.SyncRoad | None = None,
+    pusher: Pusher | None = None,
 ) -> FastAPI:
     """The pages of a hub.
 
@@ -69,6 +72,7 @@ def create_app(
         hosts: names under which the pages may be asked for (against DNS rebinding).
         https: the pages are only reached through TLS: cookies are then marked Secure.
         sign: the hub's signature, for kits that ask whether it is there; None: they get no answer.
+        pusher: alerts devices; None: this hub does not.
         sync: the HTTPS road for kits, on the same server; None: there is none.
 
     Raises:
@@ -87,6 +91,8 @@ def create_app(
     app.include_router(cases.router)
     app.state.newsroom = Newsroom(store)
     app.include_router(events.router)
+    app.state.pusher = pusher
+    app.include_router(alerts.router)
     app.include_router(loop.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)
