@@ -22,8 +22,9 @@ from zhenbao.agent.vault.unlocked import forget, hold, unlocked_key
 from zhenbao.demo.devices import ecg_source
 from zhenbao.firmware_sim.bench import Bench
 from zhenbao.firmware_sim.front_end import FrontEnd
+from zhenbao.hub.rows import Row
 from zhenbao.hub.server import Hub
-from zhenbao.hub.worklist import Row, Worklist
+from zhenbao.hub.worklist import Worklist
 from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Urgency
 

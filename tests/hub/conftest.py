@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import re
 import shutil
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
@@ -24,6 +26,7 @@ from zhenbao.hub.store.database import Database
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.worklist import Worklist
 from zhenbao.model.ecg import LEADS, EcgAnalysis, EcgQuality
+from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Evidence, Finding, Urgency
 from zhenbao.model.identity import Sex
 from zhenbao.model.ids import uuid7
@@ -33,6 +36,10 @@ from zhenbao.model.quantity import Quantity
 from zhenbao.model.recording import Recording
 from zhenbao.model.report import Receipt
 from zhenbao.sync.envelope import Body, Envelope, Lane, kind_of, pack
+
+if TYPE_CHECKING:
+    from httpx import Response
+    from starlette.testclient import TestClient
 
 START_MS = 1_795_312_800_000
 """2026-11-22 10:00 in Beijing."""
@@ -252,3 +259,50 @@ _hash = functools.cache(passwords.hash_password)
 def _hash_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The accounts made here share one password; its deliberately slow hash is computed once."""
     monkeypatch.setattr(passwords, "hash_password", _hash)
+
+
+# Pages
+
+
+@pytest.fixture
+def vendored() -> None:
+    """The files of others that the pages serve: without them there is nothing to test."""
+    from zhenbao.hub.web import vendor
+
+    try:
+        vendor.check()
+    except StorageError:
+        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
+
+
+@pytest.fixture
+def browser(store: HubStore, vendored: None) -> Iterator[TestClient]:
+    """Somebody at the hub's pages, not logged in, whose browser asks for Chinese."""
+    from starlette.testclient import TestClient
+
+    from zhenbao.hub.web.app import create_app
+
+    with TestClient(
+        create_app(store), base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"}
+    ) as client:
+        yield client
+
+
+def csrf_of(page: Response) -> str:
+    """The token of a page's forms."""
+    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    assert found is not None
+    return found[1]
+
+
+def log_in(browser: TestClient, login: str, password: str = PASSWORD, *, code: str = "") -> Response:
+    """Try to log in."""
+    token = csrf_of(browser.get("/login"))
+    return browser.post("/login", data={"account": login, "password": password, "code": code, "csrf": token})
+
+
+def change_to(browser: TestClient, login: str) -> str:
+    """Log in as another person; returns the token of their forms."""
+    browser.cookies.clear()
+    assert log_in(browser, login).status_code == 303
+    return csrf_of(browser.get("/"))

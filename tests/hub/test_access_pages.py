@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,41 +10,23 @@ import pytest
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from tests.hub.conftest import PASSWORD, csrf_of, log_in
 from zhenbao.hub.case_code import case_code
 from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.store import audit, people
 from zhenbao.hub.store.tables import audit as audit_table
 from zhenbao.hub.watch import sweep
-from zhenbao.hub.web import vendor
-from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
 
 if TYPE_CHECKING:
-    from httpx import Response
-
     from tests.hub.conftest import HandClock, KitVoice
     from zhenbao.hub.store import HubStore
     from zhenbao.hub.store.people import Practitioner
     from zhenbao.hub.worklist import Worklist
 
 pytestmark = pytest.mark.slow
-PASSWORD = "correct horse"
 # RFC 6238, appendix B.
 SECRET, CODE, CODE_S = b"12345678901234567890", "005924", 1234567890
-
-
-@pytest.fixture
-def browser(store: HubStore) -> Iterator[TestClient]:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
-    from zhenbao.hub.web.app import create_app
-
-    with TestClient(
-        create_app(store), base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"}
-    ) as client:
-        yield client
 
 
 @pytest.fixture
@@ -55,17 +36,6 @@ def case_id(kit: KitVoice, worklist: Worklist) -> UUID:
     observation, recording = kit.ecg(encounter, Finding("EC19", Urgency.RED, source="a list of critical values"))
     kit.send(patient, encounter, observation, recording)
     return worklist.rows()[0].item.id
-
-
-def csrf_of(page: Response) -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
-    assert found is not None
-    return found[1]
-
-
-def log_in(browser: TestClient, login: str, code: str = "", password: str = PASSWORD) -> Response:
-    token = csrf_of(browser.get("/login"))
-    return browser.post("/login", data={"account": login, "password": password, "code": code, "csrf": token})
 
 
 def test_a_denial_says_why_and_who_treats_may_look_in_an_emergency(
@@ -115,11 +85,11 @@ def test_an_account_with_a_second_factor(
     with store.writing() as connection:
         people.set_second_factor(connection, "heart", SECRET)
     assert "动态验证码" in log_in(browser, "heart").text
-    assert log_in(browser, "heart", "111111").status_code == 403
-    assert log_in(browser, "heart", CODE, password="wrong horse").status_code == 403
-    assert log_in(browser, "heart", CODE).status_code == 303
+    assert log_in(browser, "heart", code="111111").status_code == 403
+    assert log_in(browser, "heart", "wrong horse", code=CODE).status_code == 403
+    assert log_in(browser, "heart", code=CODE).status_code == 303
     browser.cookies.clear()
-    assert log_in(browser, "heart", CODE).status_code == 403, "no code opens twice"
+    assert log_in(browser, "heart", code=CODE).status_code == 403, "no code opens twice"
 
 
 def test_signing_asks_for_the_password_again(browser: TestClient, heart: Practitioner, case_id: UUID) -> None:

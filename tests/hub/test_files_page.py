@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +19,11 @@ import pictures
 from PIL import Image
 from starlette.testclient import TestClient
 
+from tests.hub.conftest import log_in
 from zhenbao.hub.store import audit, files
-from zhenbao.hub.web import vendor
 from zhenbao.hub.web.pictures import picture, preview_frames
 from zhenbao.model.attachment import Attachment, MediaType, Named
-from zhenbao.model.errors import InputError, StorageError
+from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.observation import Observation
 from zhenbao.model.report import Report, ReturnedReport
@@ -37,31 +36,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 READ_ME = Finding("US01", Urgency.BLUE, source="a source")
-
-
-@pytest.fixture(autouse=True)
-def _vendored() -> None:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
-
-
-@pytest.fixture
-def browser(store: HubStore) -> Iterator[TestClient]:
-    from zhenbao.hub.web.app import create_app
-
-    with TestClient(
-        create_app(store), base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"}
-    ) as client:
-        yield client
-
-
-def log_in(browser: TestClient, login: str) -> None:
-    token = re.search(r'name="csrf" value="([^"]+)"', browser.get("/login").text)
-    assert token is not None
-    answer = browser.post("/login", data={"account": login, "password": "correct horse", "csrf": token[1]})
-    assert answer.status_code == 303
 
 
 def attached(examination: Observation, content: bytes, kind: MediaType, **more: object) -> Attachment:

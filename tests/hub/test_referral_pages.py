@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 from starlette.testclient import TestClient
 
+from tests.hub.conftest import PASSWORD, change_to, csrf_of
 from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.store import organisations
 from zhenbao.hub.store.organisations import Organisation
-from zhenbao.hub.web import vendor
-from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
 
 if TYPE_CHECKING:
-    from httpx import Response
-
     from tests.hub.conftest import HandClock, KitVoice
     from zhenbao.hub.store import HubStore
     from zhenbao.hub.store.people import Practitioner
     from zhenbao.hub.worklist import Worklist
 
 pytestmark = pytest.mark.slow
-PASSWORD = "correct horse"
 UP = {
     "to_org": "county", "urgency": "RED", "department": "心内科", "impression": "疑似心梗<script>",
     "reason": "胸痛两小时",
@@ -36,20 +30,6 @@ DOWN = {
     "diagnosis": "急性下壁心肌梗死", "next_plan": "双抗一年", "nursing_plan": "低盐饮食", "physician": "演示医师",
     "physician_phone": "0994-0000011",
 }  # fmt: skip
-
-
-@pytest.fixture
-def browser(store: HubStore) -> Iterator[TestClient]:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
-    from zhenbao.hub.web.app import create_app
-
-    with TestClient(
-        create_app(store), base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"}
-    ) as client:
-        yield client
 
 
 @pytest.fixture
@@ -67,21 +47,8 @@ def case_id(kit: KitVoice, worklist: Worklist, store: HubStore, clock: HandClock
     return worklist.rows()[0].item.id
 
 
-def csrf_of(page: Response) -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
-    assert found is not None
-    return found[1]
-
-
-def log_in(browser: TestClient, login: str) -> str:
-    browser.cookies.clear()
-    token = csrf_of(browser.get("/login"))
-    assert browser.post("/login", data={"account": login, "password": PASSWORD, "csrf": token}).status_code == 303
-    return csrf_of(browser.get("/"))
-
-
 def test_up_and_back_on_the_pages(browser: TestClient, heart: Practitioner, case_id: UUID) -> None:
-    csrf = log_in(browser, "town")
+    csrf = change_to(browser, "town")
     form = browser.get(f"/cases/{case_id}/refer")
     assert "县级牵头医院" in form.text
     assert 'value="演示乡镇医师"' in form.text
@@ -97,7 +64,7 @@ def test_up_and_back_on_the_pages(browser: TestClient, heart: Practitioner, case
     assert "已发出" in shown
     assert "接收</button>" not in shown, "the receiver's step is not offered to the sender"
 
-    csrf = log_in(browser, "heart")
+    csrf = change_to(browser, "heart")
     listed = browser.get("/referrals").text
     assert path in listed
     assert "演示患者" not in listed
@@ -108,7 +75,7 @@ def test_up_and_back_on_the_pages(browser: TestClient, heart: Practitioner, case
     assert "双抗" in empty.text
     assert browser.post(path, data=DOWN | {"csrf": csrf, "state": "returned"}).status_code == 303
 
-    csrf = log_in(browser, "town")
+    csrf = change_to(browser, "town")
     back = browser.get(path).text
     assert "下一步护理计划" in back
     assert "低盐饮食" in back
@@ -117,10 +84,10 @@ def test_up_and_back_on_the_pages(browser: TestClient, heart: Practitioner, case
 
 
 def test_who_may_not_refer_sees_no_referral(browser: TestClient, desk: Practitioner, case_id: UUID) -> None:
-    log_in(browser, "town")
+    change_to(browser, "town")
     csrf = csrf_of(browser.get(f"/cases/{case_id}/refer"))
     path = browser.post(f"/cases/{case_id}/refer", data=UP | {"csrf": csrf}).headers["location"]
-    log_in(browser, "desk")
+    change_to(browser, "desk")
     assert browser.get("/referrals").status_code == 403
     assert browser.get(path).status_code == 404
     assert browser.get(f"/cases/{case_id}/refer").status_code == 403

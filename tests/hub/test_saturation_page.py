@@ -10,8 +10,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from zhenbao import rules
-from zhenbao.hub.web import vendor
-from zhenbao.model.errors import StorageError
 from zhenbao.model.observation import Device
 from zhenbao.model.quantity import Quantity
 
@@ -21,15 +19,7 @@ if TYPE_CHECKING:
     from zhenbao.hub.store.people import Practitioner
     from zhenbao.hub.worklist import Worklist
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _vendored() -> None:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vendored")]
 
 
 def test_a_saturation_is_shown_with_its_circumstances(

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 
-from zhenbao.hub.web import vendor
-from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.spirometry import Session, SpirometryAnalysis
 from zhenbao.signal.spirometry import interpret, reference
@@ -21,15 +19,7 @@ if TYPE_CHECKING:
     from zhenbao.hub.store.people import Practitioner
     from zhenbao.hub.worklist import Worklist
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _vendored() -> None:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vendored")]
 
 
 def low_fev1() -> SpirometryAnalysis:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from uuid import UUID
 import pytest
 from starlette.testclient import TestClient
 
+from tests.hub.conftest import csrf_of, log_in
 from zhenbao.hub.store import people
 from zhenbao.hub.web import vendor
 from zhenbao.model.errors import StorageError
@@ -35,24 +35,6 @@ pytestmark = pytest.mark.slow
 RED = Finding("EC19", Urgency.RED, source="a list of critical values")
 
 
-@pytest.fixture(autouse=True)
-def _vendored() -> None:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
-
-
-@pytest.fixture
-def browser(store: HubStore) -> Iterator[TestClient]:
-    from zhenbao.hub.web.app import create_app
-
-    with TestClient(
-        create_app(store), base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"}
-    ) as client:
-        yield client
-
-
 @pytest.fixture
 def encounter(kit: KitVoice) -> Encounter:
     patient = kit.patient()
@@ -65,17 +47,6 @@ def encounter(kit: KitVoice) -> Encounter:
 @pytest.fixture
 def case_id(worklist: Worklist, encounter: Encounter) -> UUID:
     return worklist.rows()[0].item.id
-
-
-def csrf_of(page: Response) -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
-    assert found is not None
-    return found[1]
-
-
-def log_in(browser: TestClient, login: str, password: str = "correct horse") -> Response:  # noqa: S107
-    token = csrf_of(browser.get("/login"))
-    return browser.post("/login", data={"account": login, "password": password, "csrf": token})
 
 
 def sign(browser: TestClient, case_id: UUID, **values: str) -> Response:

@@ -18,10 +18,11 @@ from zhenbao.demo.devices import BLOOD_MMOL_L, cuff_readings, ecg_source, readin
 from zhenbao.demo.kit_process import Event, Killed, KitProcesses
 from zhenbao.demo.specialist import Specialist
 from zhenbao.firmware_sim.uplink import SwitchableUplink
+from zhenbao.hub.rows import Row
 from zhenbao.hub.server import Hub
 from zhenbao.hub.store import records
+from zhenbao.hub.store.listing import Shown
 from zhenbao.hub.web.drawings import draw
-from zhenbao.hub.worklist import Row, Shown
 from zhenbao.model.finding import Urgency
 from zhenbao.model.report import DeliveryState
 from zhenbao.model.time import SystemClock, local_time

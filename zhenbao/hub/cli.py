@@ -49,6 +49,7 @@ def serve(
     notify: Annotated[
         list[str] | None, typer.Option("--notify", envvar="ZHENBAO_NOTIFY", help=_words("hub.cli.notify"))
     ] = None,
+    push: Annotated[str, typer.Option("--push", envvar="ZHENBAO_PUSH", help=_words("hub.push.option"))] = "",
     web_address: Annotated[str, typer.Option("--web-address", help=_words("hub.cli.web_address"))] = "127.0.0.1",
     web_cert: Annotated[Path | None, typer.Option("--web-cert", help=_words("hub.cli.web_cert"))] = None,
     web_key: Annotated[Path | None, typer.Option("--web-key", help=_words("hub.cli.web_key"))] = None,
@@ -70,6 +71,7 @@ def serve(
         hosts=host or (),
         https=https,
         notify=notify or (),
+        push=push,
         web_host=web_address,
         web_tls=(web_cert, web_key) if web_cert is not None and web_key is not None else None,
     )

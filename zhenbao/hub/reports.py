@@ -12,13 +12,14 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
+from zhenbao.hub import holding
 from zhenbao.hub.access import check, leads
-from zhenbao.hub.store import audit, outbox, placing, records, work
+from zhenbao.hub.case import answered_by
+from zhenbao.hub.store import audit, claims, outbox, placing, records, work
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.tables import reports, views
 from zhenbao.hub.store.work import WorkItem
-from zhenbao.hub.worklist import answered_by
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Urgency
 from zhenbao.model.ids import uuid7
@@ -57,6 +58,7 @@ class Reports:
         advice: str,
         urgency: str = "",
         after: UUID | None = None,
+        knowing: str = "",
     ) -> Report:
         """Sign, once: the report goes to the kit, the case is done, all in one transaction.
 
@@ -66,10 +68,11 @@ class Reports:
         Args:
             urgency: in the author's judgement; empty: as the case is.
             after: the newest signed report of the case that the author has read; one signed later refuses this one.
+            knowing: the login of whoever else works on the case, as the author was shown it; somebody else refuses.
 
         Raises:
             InputError: as for a draft; ``report-empty``; ``report-newer`` where somebody else signed meanwhile;
-                ``report-nothing-seen`` where the author has not opened the case.
+                ``report-nothing-seen`` where the author has not opened the case; ``claim-held-sign``.
         """
         now_ms = self._store.clock.now_ms()
         with self._store.writing() as connection:
@@ -79,6 +82,7 @@ class Reports:
             newest = _newest_signed(connection, item.encounter_id)
             if newest != after:
                 raise InputError("report-newer")
+            holding.refuse_unknowing(connection, item, author, knowing, now_ms)
             report_id = _save(connection, item, author, conclusion, advice, urgency, now_ms)
             report = _sign(connection, item, author, report_id, newest, now_ms)
             audit.append(
@@ -92,6 +96,8 @@ class Reports:
             )
             outbox.post(connection, self._store.sender, report, report.id, item.kit_id, now_ms)
             if leads(author, item):
+                if (held := claims.of_case(connection, case_id, now_ms)) is not None:
+                    holding.end(connection, case_id, held.login, "signed", author.login, now_ms)
                 placing.close(connection, item, author.login, self._store.roster, now_ms)
         return report
 

@@ -20,6 +20,7 @@ from zhenbao.hub.keys import HubKeyring, add_kit
 from zhenbao.hub.notify import FILE, all_of, to_file, to_services
 from zhenbao.hub.permission import Role
 from zhenbao.hub.presence import keep_up
+from zhenbao.hub.push import Pusher
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
 from zhenbao.hub.store import Counters, HubStore, audit, organisations, people
@@ -38,6 +39,8 @@ from zhenbao.sync.names import AddressBook, OpenBook
 
 if TYPE_CHECKING:
     import uvicorn
+
+    from zhenbao.hub.web.live import Newsroom
 
 _log = logging.getLogger(__name__)
 
@@ -66,10 +69,13 @@ class Hub:
         notify: addresses of services that carry notices (see ``notify.to_services``), besides the file.
         web_host: address of the web server; another than this machine's own only with ``web_tls``.
         web_tls: certificate and key of the web server, PEM.
+        push: alert people's devices through the services of their browsers, with this contact for the services
+            (``mailto:`` or ``https:``); empty: nothing leaves by that way.
         keys: the Ed25519 key that signs a kit's HTTPS requests, by its name on the road; None: the CA's list.
 
     Raises:
-        InputError: ``roster``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing`` or ``notify-url``.
+        InputError: ``roster``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing``,
+            ``notify-url``, ``push-missing`` or ``push-contact``.
         StorageError: ``hub-database``.
     """
 
@@ -89,6 +95,7 @@ class Hub:
         web_host: str = HOST,
         web_tls: tuple[Path, Path] | None = None,
         keys: Callable[[str], bytes | None] | None = None,
+        push: str = "",
     ) -> None:
         self.clock = clock or SystemClock()
         if web_tls is None and web_host not in _LOOPBACK:
@@ -113,10 +120,13 @@ class Hub:
         self.worklist = Worklist(self.store)
         self.reports = Reports(self.store)
         services = (to_services(notify),) if notify else ()
-        self._notify = all_of(to_file(directory / FILE, self.clock), *services)
+        self._pusher = Pusher(self.store, directory, push) if push else None
+        alerts = (self._pusher.call,) if self._pusher is not None else ()
+        self._notify = all_of(to_file(directory / FILE, self.clock), *services, *alerts)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._web: uvicorn.Server | None = None
+        self._newsroom: Newsroom | None = None
         self._socket: socket.socket | None = None
 
     @property
@@ -189,6 +199,8 @@ class Hub:
             self._start_web()
             self._start_ingest()
             self._spawn("zhenbao-presence", lambda: keep_up(self.store, lambda: self.presence, self._stop))
+            if (pusher := self._pusher) is not None:
+                self._spawn("zhenbao-push", lambda: pusher.run(self._stop))
             self._spawn("zhenbao-clocks", lambda: watch(self.store, self._stop, self._notify))
         except (LinkDown, StorageError):
             self.stop()
@@ -198,6 +210,8 @@ class Hub:
         """Stop everything; what was committed stays. Harmless when it does not run. The hub can be started again."""
         self._stop.set()
         self._mailboxes.stop()  # nobody is kept waiting for mail by a server that ends
+        if self._newsroom is not None:
+            self._newsroom.close()  # nor by a line on which nothing happens any more
         if self._web is not None:
             self._web.should_exit = True
         for thread in self._threads:
@@ -252,8 +266,14 @@ class Hub:
 
         sync = SyncRoad(self._mailboxes, SyncGuard(self._keys, self.clock), self._book, self.clock)
         app = create_app(
-            self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https, sign=self.keyring.sign_probe, sync=sync
+            self.store,
+            hosts=(*LOCAL_HOSTS, *self._hosts),
+            https=self._https,
+            sign=self.keyring.sign_probe,
+            sync=sync,
+            pusher=self._pusher,
         )
+        self._newsroom = app.state.newsroom
         listening = socket.socket(socket.AF_INET6 if ":" in self._web_host else socket.AF_INET)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -265,7 +285,7 @@ class Hub:
         self._web_port = listening.getsockname()[1]
         self._socket = listening
         logging.getLogger("uvicorn.error").addFilter(WITHOUT_CONTENT)
-        # No access log: it would fill with worklists asked for every three seconds, and tells nothing the audit lacks.
+        # No access log: it would fill with pages that ask for news, and tells nothing the audit lacks.
         tls = self._web_tls
         config = uvicorn.Config(
             app,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from zhenbao.hub import holding
 from zhenbao.hub.case_code import case_code
 from zhenbao.hub.clocks import reached, running
 from zhenbao.hub.store import HubStore, audit, loop, organisations
@@ -96,6 +97,7 @@ def watch(store: HubStore, stop: threading.Event, notify: Callable[[Call], None]
         try:
             for call in sweep(store):
                 notify(call)
+            holding.expire(store)
         except StorageError as error:
             _log.error("the clocks could not be looked at: %s", error.code)
         stop.wait(PERIOD_S)

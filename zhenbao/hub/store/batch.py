@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
+from zhenbao.hub.store import search
 from zhenbao.hub.store.records import check_same
 from zhenbao.hub.store.rows import insert_all
 from zhenbao.hub.store.tables import encounters, observations, patient_versions, patients, work_items
@@ -49,6 +50,7 @@ class Batch:
         self._now_ms = now_ms
         self._new: _Rows = defaultdict(dict)
         self._changed: _Rows = defaultdict(dict)
+        self._named: dict[UUID, tuple[str, str | None]] = {}
         ids: defaultdict[type[Body], list[UUID]] = defaultdict(list)
         for value in values:
             if isinstance(value, Patient | Encounter | Observation):
@@ -78,7 +80,10 @@ class Batch:
                 "body": envelope.body,
             }
         columns = {"resident_number": patient.resident_number, "birth_date": patient.birth_date}
-        return self._cases[patient.id] if self._save_newest("patients", envelope, patient.id, columns) else []
+        if not self._save_newest("patients", envelope, patient.id, columns):
+            return []
+        self._named[patient.id] = (patient.name, patient.resident_number)
+        return self._cases[patient.id]
 
     def save_encounter(self, envelope: Envelope, encounter: Encounter) -> dict[UUID, bool]:
         """Keep the newest version. Returns the encounter and whether it is the first, or nothing for an older one."""
@@ -120,6 +125,8 @@ class Batch:
                 self._connection.execute(_UPDATE[table], list(rows.values()))
         self._new.clear()
         self._changed.clear()
+        search.index_patients(self._connection, self._named)
+        self._named.clear()
 
     def _find(self, statement: Any, ids: list[UUID]) -> Iterable[Any]:
         return self._connection.execute(statement, {"ids": ids}).all() if ids else ()

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, insert, select
 
 from zhenbao.hub.roster import Roster, load_roster
-from zhenbao.hub.store import audit, outbox, terms, transfers
+from zhenbao.hub.store import audit, news, outbox, search, terms, transfers
 from zhenbao.hub.store.database import Database
 from zhenbao.hub.store.ingest import Here, take_all
 from zhenbao.hub.store.placing import place_all
@@ -72,11 +72,13 @@ class HubStore:
             for key, value in {
                 "epoch": secrets.token_hex(8),
                 "sequence": "0",
+                news.COUNTER: "0",
                 "audit": f"0:{audit.GENESIS}",
             }.items():
                 if key not in known:
                     connection.execute(insert(meta).values(key=key, value=value))
                     known[key] = value
+            search.ensure(connection)
         self._epoch = known["epoch"]
         self.sender = outbox.Sender("hub", secrets.token_hex(8))
         self._counts = {"accepted": 0, "duplicates": 0, "refused": 0}
@@ -136,6 +138,7 @@ class HubStore:
 
     def receipted(self, receipts: Sequence[Receipt], proof: bytes = b"") -> list[bool]:
         with self.writing() as connection:
+            news.bump(connection)
             return outbox.receipted(connection, receipts, proof, self.clock.now_ms())
 
     def accept(self, envelopes: Sequence[Envelope], now_ms: int) -> list[Receipt]:
@@ -148,6 +151,8 @@ class HubStore:
         with self.writing() as connection:
             taken = take_all(connection, envelopes, Here(self.name, self._epoch, now_ms), unpack_once)
             place_all(connection, taken.cases, self.roster, now_ms, unpack_once)
+            if taken.receipts:
+                news.bump(connection)
             if taken.visited and terms.backup_every_h(connection) is not None:
                 terms.tell(connection, self.sender, self._epoch, sorted(taken.visited), now_ms)
         self._count(taken.receipts)

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import get_args
 
@@ -40,6 +41,8 @@ class Session:
 
     practitioner: Practitioner
     csrf: str
+    id: bytes = b""
+    """The hash of its token: what may be kept of it."""
 
 
 def add(connection: Connection, person: Practitioner, password: str, now_ms: int) -> None:
@@ -86,6 +89,17 @@ def find(connection: Connection, login: str) -> Practitioner | None:
     """The practitioner, also a disabled one (old reports name them)."""
     row = connection.execute(select(practitioners).where(practitioners.c.login == login)).one_or_none()
     return None if row is None else _practitioner(row)
+
+
+def names(connection: Connection, logins: Collection[str]) -> dict[str, str]:
+    """What people are called, by login; the login itself where there is no account of it yet."""
+    known = select(practitioners.c.login, practitioners.c.name).where(practitioners.c.login.in_(list(logins)))
+    return {login: login for login in logins} | dict(map(tuple, connection.execute(known))) if logins else {}
+
+
+def name_of(connection: Connection, login: str | None) -> str:
+    """What a person is called; empty for nobody."""
+    return "" if login is None else names(connection, [login])[login]
 
 
 def everyone(connection: Connection) -> list[Practitioner]:
@@ -202,7 +216,23 @@ def session(connection: Connection, token: str, now_ms: int) -> Session | None:
     ).one_or_none()
     if row is None:
         return None
-    return Session(_practitioner(row), row.csrf)
+    return Session(_practitioner(row), row.csrf, _digest(token))
+
+
+def alive(connection: Connection, ids: Collection[bytes], now_ms: int) -> frozenset[bytes]:
+    """Which of these sessions have not ended."""
+    if not ids:
+        return frozenset()
+    found = (
+        select(web_sessions.c.token_sha256)
+        .join(practitioners, web_sessions.c.login == practitioners.c.login)
+        .where(
+            web_sessions.c.token_sha256.in_(list(ids)),
+            web_sessions.c.created_ms >= now_ms - SESSION_HOURS * 3_600_000,
+            practitioners.c.disabled_ms.is_(None),
+        )
+    )
+    return frozenset(connection.execute(found).scalars())
 
 
 def close_session(connection: Connection, token: str) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, select, update
 from zhenbao.hub.roster import Roster
 from zhenbao.hub.routing import Placement
 from zhenbao.hub.routing import place as route
-from zhenbao.hub.store import audit, organisations, work
+from zhenbao.hub.store import audit, organisations, search, work
 from zhenbao.hub.store.rows import insert_all
 from zhenbao.hub.store.tables import encounters, observations, patients, reports, work_items
 from zhenbao.hub.store.work import HUB, WorkItem, as_item
@@ -76,7 +76,7 @@ class _Known:
 
 @dataclass(slots=True)
 class _Changes:
-    opened: list[dict[str, object]] = field(default_factory=list)
+    opened: list[dict[str, Any]] = field(default_factory=list)
     ranked: list[tuple[UUID, dict[str, object]]] = field(default_factory=list)
     deeds: list[audit.Deed] = field(default_factory=list)
 
@@ -119,6 +119,7 @@ def place_all(
         if fresh := known.fresh.get(encounter_id):
             _place(known, changes, encounter_id, fresh, roster, now_ms, completed=completed)
     insert_all(connection, work_items, changes.opened)
+    search.index_cases(connection, [row["id"] for row in changes.opened])
     for rows in changes.alike():
         connection.execute(_RANK, rows)
     audit.append_all(connection, now_ms, HUB, changes.deeds)

@@ -4,14 +4,14 @@ While a case is open its urgency does not fall by itself (but see ``placing``): 
 a person has answered. After a signed report only readings that no signed report covers open it again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
+from sqlalchemy import Connection, Row, select, update
 
-from zhenbao.hub.routing import joint_specialties, routes_to
+from zhenbao.hub.routing import joint_specialties
 from zhenbao.hub.store import organisations
 from zhenbao.hub.store.tables import work_items
 from zhenbao.model.finding import Urgency
@@ -92,49 +92,6 @@ def of_patients(connection: Connection, patient_ids: Iterable[UUID], limit: int)
         .limit(limit)
     )
     return [as_item(row) for row in connection.execute(found)]
-
-
-def listing(
-    connection: Connection,
-    statuses: Sequence[CaseStatus],
-    *,
-    specialty: str | None,
-    scope: Scope | None,
-    limit: int,
-) -> list[WorkItem]:
-    """Cases, the most pressing first; in the archive the newest first.
-
-    Args:
-        statuses: which cases.
-        specialty: only this one.
-        scope: which ones the reader may see; None: all.
-        limit: at most so many.
-    """
-    wanted = select(work_items).where(work_items.c.status.in_(statuses))
-    if specialty is not None:
-        wanted = wanted.where(work_items.c.specialty == specialty)
-    if scope is not None:
-        wanted = wanted.where(or_(_within(scope), work_items.c.patient_id.in_(scope.patients)))
-    if tuple(statuses) == ("open",):
-        wanted = wanted.order_by(work_items.c.urgency_rank, work_items.c.report_due_ms, work_items.c.id)
-    else:
-        wanted = wanted.order_by(work_items.c.received_ms.desc(), work_items.c.id.desc())
-    return [as_item(row) for row in connection.execute(wanted.limit(limit))]
-
-
-def _within(scope: Scope) -> ColumnElement[bool]:
-    there = work_items.c.org_id.in_(scope.orgs)
-    if scope.login is None:
-        return there
-    theirs = work_items.c.owner == scope.login
-    if (own := scope.specialty) is not None:
-        theirs = or_(
-            theirs,
-            work_items.c.specialty == own,
-            and_(work_items.c.second_specialty == own, work_items.c.specialty.is_not(None)),
-            *((" " + work_items.c.other_routes + " ").contains(f" {route_id} ") for route_id in routes_to(own)),
-        )
-    return and_(there, theirs)
 
 
 def acknowledge(connection: Connection, item: WorkItem, login: str, now_ms: int) -> None:

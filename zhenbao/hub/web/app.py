@@ -14,10 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from zhenbao.hub.web import (
+    alerts,
     attachments,
     audit,
     cases,
+    events,
+    holding,
     identity,
+    listing,
     login,
     loop,
     probe,
@@ -26,11 +30,13 @@ from zhenbao.hub.web import (
     sync_endpoint,
     vendor,
 )
+from zhenbao.hub.web.live import Newsroom
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
 
 if TYPE_CHECKING:
+    from zhenbao.hub.push import Pusher
     from zhenbao.hub.store import HubStore
     from zhenbao.hub.web.probe import Sign
 
@@ -57,6 +63,7 @@ def create_app(
     https: bool = False,
     sign: Sign | None = None,
     sync: sync_endpoint.SyncRoad | None = None,
+    pusher: Pusher | None = None,
 ) -> FastAPI:
     """The pages of a hub.
 
@@ -65,6 +72,7 @@ def create_app(
         hosts: names under which the pages may be asked for (against DNS rebinding).
         https: the pages are only reached through TLS: cookies are then marked Secure.
         sign: the hub's signature, for kits that ask whether it is there; None: they get no answer.
+        pusher: alerts devices; None: this hub does not.
         sync: the HTTPS road for kits, on the same server; None: there is none.
 
     Raises:
@@ -78,7 +86,13 @@ def create_app(
     app.mount("/static", StaticFiles(directory=_HERE / "static"))
     app.mount("/vendor", StaticFiles(directory=vendor.VENDOR))
     app.include_router(login.router)
+    app.include_router(listing.router)
+    app.include_router(holding.router)
     app.include_router(cases.router)
+    app.state.newsroom = Newsroom(store)
+    app.include_router(events.router)
+    app.state.pusher = pusher
+    app.include_router(alerts.router)
     app.include_router(loop.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)

@@ -1,8 +1,7 @@
-"""The worklist and the case pages."""
+"""The case pages."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated
 from uuid import UUID
 
@@ -10,33 +9,20 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
-from zhenbao import rules
+from zhenbao.hub import holding
 from zhenbao.hub.access import break_glass
-from zhenbao.hub.permission import CLINICAL
+from zhenbao.hub.case import Case, Draft
 from zhenbao.hub.store import people, records
 from zhenbao.hub.store.files import StoredFile
 from zhenbao.hub.web.drawings import draw
 from zhenbao.hub.web.pictures import preview_frames
 from zhenbao.hub.web.security import check_csrf, session_of
 from zhenbao.hub.web.site import Site
-from zhenbao.hub.worklist import Case, Draft, Overview, Shown
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Urgency
 from zhenbao.model.observation import Observation
 
 router = APIRouter()
-_REFRESH_MS = 30_000
-
-
-@router.get("/")
-def worklist_page(request: Request, shown: str = "open", specialty: str = "") -> Response:
-    return _list(request, "worklist.html", shown, specialty)
-
-
-@router.get("/rows")
-def worklist_rows(request: Request, shown: str = "open", specialty: str = "", state: str = "") -> Response:
-    """The list alone; 204 where it is as it was: a phone that asks every three seconds pays for news only."""
-    return _list(request, "rows.html", shown, specialty, known=state)
 
 
 @router.get("/cases/{case_id}")
@@ -44,7 +30,10 @@ def case_page(request: Request, case_id: UUID, more: bool = False) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
     try:
-        return _case_page(request, site.worklist.open_case(case_id, session.practitioner), more=more)
+        case = site.worklist.open_case(case_id, session.practitioner)
+        if case.claim is not None and case.claim.login == session.practitioner.login:
+            holding.keep(site.store, case_id, session)
+        return _case_page(request, case, more=more)
     except InputError as denied:
         if not denied.code.startswith("denied-"):
             raise
@@ -89,20 +78,6 @@ def earlier_ecg(request: Request, case_id: UUID, observation_id: UUID) -> Respon
     return site.page(request, "compare.html", session=session, reading=reading, drawings=drawings)
 
 
-@router.post("/cases/{case_id}/assign")
-def assign(
-    request: Request,
-    case_id: UUID,
-    login: Annotated[str, Form()] = "",
-    csrf: Annotated[str, Form()] = "",
-) -> Response:
-    site: Site = request.app.state.site
-    session = session_of(request, site.store)
-    check_csrf(session.csrf, csrf)
-    site.worklist.assign(case_id, login, session.practitioner)
-    return RedirectResponse("/", 303)
-
-
 @router.post("/cases/{case_id}/draft")
 def draft(
     request: Request,
@@ -117,6 +92,7 @@ def draft(
     session = session_of(request, site.store)
     check_csrf(session.csrf, csrf)
     site.reports.save_draft(case_id, session.practitioner, conclusion=conclusion, advice=advice, urgency=urgency)
+    holding.keep(site.store, case_id, session)
     presenter = site.presenter(request)
     time = presenter.full_time(presenter.now_ms)[11:]
     return HTMLResponse(Markup.escape(presenter.words("hub.draft_saved_at", time=time)))
@@ -134,6 +110,7 @@ def report(
     after: Annotated[str, Form()] = "",
     checked: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
+    knowing: Annotated[str, Form()] = "",
 ) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
@@ -145,10 +122,17 @@ def report(
                 raise InputError("report-unchecked")
             _check_signature(site, request, person.login, password)
             site.reports.sign(
-                case_id, person, conclusion=conclusion, advice=advice, urgency=urgency, after=_id_or_none(after)
+                case_id,
+                person,
+                conclusion=conclusion,
+                advice=advice,
+                urgency=urgency,
+                after=_id_or_none(after),
+                knowing=knowing,
             )
         else:
             site.reports.save_draft(case_id, person, conclusion=conclusion, advice=advice, urgency=urgency)
+            holding.keep(site.store, case_id, session)
     except InputError as error:
         # Nothing that was typed is lost by a mistake.
         case, _ = site.worklist.look(case_id, person)
@@ -156,48 +140,6 @@ def report(
         return _case_page(request, case, more=True, error=error, typed=typed)
     more = "" if sign else "?more=1"
     return RedirectResponse(f"/cases/{case_id}{more}#report", 303)
-
-
-def _list(request: Request, template: str, shown: str, specialty: str, *, known: str = "") -> Response:
-    site: Site = request.app.state.site
-    session = session_of(request, site.store)
-    person = session.practitioner
-    kind: Shown = "archive" if shown == "archive" else "open"
-    overview = site.worklist.overview(person, shown=kind, specialty=specialty or None)
-    state = _state(overview, site.store.clock.now_ms())
-    if state == known:
-        return Response(status_code=204)
-    with site.store.reading() as connection:
-        specialists = [p for p in people.everyone(connection) if p.role in CLINICAL]
-    seer = site.worklist.viewer(person)
-    return site.page(
-        request,
-        template,
-        session=session,
-        here=kind,
-        shown=kind,
-        specialty=specialty,
-        specialties=[key for key, value in rules.specialties().items() if value.kind == "department"],
-        urgencies=list(Urgency)[:-1],
-        state=state,
-        rows=overview.rows,
-        counts=overview.counts,
-        arrival=overview.arrival_ms,
-        aside=overview.quarantined if person.role == "operator" else 0,
-        operator=person.role == "operator",
-        specialists=specialists,
-        may_open=lambda item: seer.may("open", item),
-    )
-
-
-def _state(overview: Overview, now_ms: int) -> str:
-    """Names what a list shows; another one after half a minute, so that its times never stand still for long."""
-    late = [_over(row.item.ack_due_ms, now_ms) + _over(row.item.report_due_ms, now_ms) for row in overview.rows]
-    return hashlib.sha256(repr((overview, late, now_ms // _REFRESH_MS)).encode()).hexdigest()[:16]
-
-
-def _over(due_ms: int | None, now_ms: int) -> int:
-    return int(due_ms is not None and due_ms < now_ms)
 
 
 def _check_signature(site: Site, request: Request, login: str, password: str) -> None:
@@ -260,6 +202,9 @@ def _case_page(
         urgencies=list(Urgency),
         grant=seer.grant(case.item),
         may_report=seer.may("report", case.item),
+        may_claim=seer.may("claim", case.item),
+        claim=case.claim,
+        holder=case.holder,
         typed=written,
         writing_more=more or case.draft is not None or case.item.status == "open",
         error=site.words(request).error(error) if error is not None else None,
