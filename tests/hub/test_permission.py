@@ -9,11 +9,14 @@ from zhenbao.hub.permission import Action, Place, Role, Standing, denial
 
 # role: the standings that are allowed, by action. Letters: o own, b below, x outside; + assigned; g with a grant.
 ALLOWED = {
-    "village-doctor": {"list": "o o+ *g", "open": "o o+ *g", "refer": "o"},
+    "village-doctor": {"list": "o o+ *g", "open": "o o+ *g", "discuss": "o", "refer": "o"},
     "township-doctor": {
         "list": "o o+ b b+ *g",
         "open": "o o+ b b+ *g",
         "report": "o+ b+",
+        "second-read": "o b",
+        "consult": "o+ b+",
+        "discuss": "o b",
         "loop": "o b",
         "merge": "o b",
         "refer": "o b",
@@ -25,13 +28,16 @@ ALLOWED = {
         "list": "o+ b+ *g",
         "open": "o+ b+ *g",
         "report": "o+ b+",
+        "second-read": "o b",
+        "consult": "o+ b+",
+        "discuss": "o+ b+",
         "assign": "o+ b+",
         "loop": "o+ b+",
         "merge": "o+ b+",
         "refer": "o+ b+",
         "break-glass": "*",
     },
-    "provincial-expert": {"list": "*g", "open": "*g"},
+    "provincial-expert": {"opine": "*g"},
     "quality": {"statistics": "o b"},
     "director": {"statistics": "o b"},
     "technician": {"fleet": "o b"},
@@ -68,4 +74,6 @@ def test_a_denial_says_which_wall_it_met() -> None:
     assert denial("specialist", "open", Standing("outside", True)) == "denied-outside"
     assert denial("specialist", "open", Standing("below")) == "denied-unassigned"
     assert denial("village-doctor", "open", Standing("below")) == "denied-outside"
-    assert denial("provincial-expert", "open", Standing("own", True)) == "denied-grant"
+    assert denial("provincial-expert", "opine", Standing("own", True)) == "denied-grant"
+    for action in ("list", "open"):
+        assert denial("provincial-expert", action, Standing("outside", granted=True)) == "denied-role"

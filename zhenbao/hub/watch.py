@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from zhenbao.hub.case_code import case_code
 from zhenbao.hub.clocks import reached, running
+from zhenbao.hub.second_reading import sample_archive
 from zhenbao.hub.store import HubStore, audit, loop, organisations
 from zhenbao.hub.store.loop import Escalation
 from zhenbao.hub.store.work import WorkItem
@@ -96,6 +97,7 @@ def watch(store: HubStore, stop: threading.Event, notify: Callable[[Call], None]
         try:
             for call in sweep(store):
                 notify(call)
+            sample_archive(store)
         except StorageError as error:
             _log.error("the clocks could not be looked at: %s", error.code)
         stop.wait(PERIOD_S)
