@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -68,6 +69,8 @@ class SignedReport:
     form: Form = PLAIN
     amended_by: UUID | None = None
     """The report that corrects this one."""
+    observation_ids: tuple[UUID, ...] = ()
+    """The readings that it covers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +369,7 @@ def signed_reports(connection: Connection, encounter_id: UUID) -> tuple[SignedRe
             r.read_ms,
             form_of(r),
             amended.get(r.id),
+            tuple(UUID(id_) for id_ in json.loads(r.observation_ids)),
         )
         for r in found
     )

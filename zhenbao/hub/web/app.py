@@ -17,15 +17,20 @@ from zhenbao.hub.web import (
     attachments,
     audit,
     cases,
+    consults,
     identity,
     login,
     loop,
     probe,
     referrals,
+    report_pdf,
+    second,
     statistics,
     sync_endpoint,
+    threads,
     vendor,
 )
+from zhenbao.hub.web.compressed import Compressed
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
@@ -43,9 +48,13 @@ _STATUS = {
     "denied-outside": 403,
     "denied-unassigned": 403,
     "denied-grant": 403,
+    "consult-ended": 403,
+    "second-self": 403,
     "case-unknown": 404,
     "referral-unknown": 404,
     "page-unknown": 404,
+    "report-unknown-hub": 404,
+    "second-unknown": 404,
     "login-rest": 429,
 }
 
@@ -74,12 +83,17 @@ def create_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = Site(store, LoginBrake(store.clock), https)
     app.add_middleware(Headers)
+    app.add_middleware(Compressed)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.mount("/static", StaticFiles(directory=_HERE / "static"))
     app.mount("/vendor", StaticFiles(directory=vendor.VENDOR))
     app.include_router(login.router)
     app.include_router(cases.router)
     app.include_router(loop.router)
+    app.include_router(threads.router)
+    app.include_router(second.router)
+    app.include_router(consults.router)
+    app.include_router(report_pdf.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)
