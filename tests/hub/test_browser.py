@@ -109,7 +109,7 @@ def test_a_specialist_reports_and_signs(chromium: Browser, hub: Hub, kit: KitVoi
     page.click("button[name=sign]")
     page.wait_for_selector(".signed")
     assert "窦性心动过缓" in page.inner_text(".signed .conclusion")
-    assert page.locator("textarea").count() == 0
+    assert page.locator("textarea[name=conclusion]").count() == 0
     assert hub.open_cases() == []
     assert [e.kind for e in hub.store.due(SystemClock().now_ms() + 10**9, 9)] == ["viewed", "report"]
     if "is_mobile" in screen:

@@ -76,6 +76,7 @@ def test_each_clock_is_ended_by_its_own_fact_alone() -> None:
     assert kinds(replace(red, loop=("notified",))) == {"ack", "report", "loop"}
     told = replace(red, acknowledged_ms=1, reported_ms=1, loop=("notified", "read-back"))
     assert kinds(told) == {"loop"}, "who repeated it by telephone needs no network"
+    assert kinds(replace(told, corrected=True)) == {"deliver", "read", "loop"}, "of the first report, not of this one"
     assert kinds(replace(told, loop=LOOP_STEPS[1:])) == set()
     assert kinds(Facts(Urgency.ORANGE, 0)) == {"ack", "report"}
 

@@ -12,6 +12,7 @@ ALLOWED = {
     "village-doctor": {
         "list": "o o+ *g",
         "open": "o o+ *g",
+        "discuss": "o",
         "search-name": "o",
         "search-number": "o",
         "refer": "o",
@@ -24,6 +25,9 @@ ALLOWED = {
         "handover": "o+ b+",
         "search-name": "o b",
         "search-number": "o b",
+        "second-read": "o b",
+        "consult": "o+ b+",
+        "discuss": "o b",
         "loop": "o b",
         "merge": "o b",
         "refer": "o b",
@@ -43,6 +47,9 @@ ALLOWED = {
         "list": "o+ b+ *g",
         "open": "o+ b+ *g",
         "report": "o+ b+",
+        "second-read": "o b",
+        "consult": "o+ b+",
+        "discuss": "o+ b+",
         "assign": "o+ b+",
         "claim": "o+ b+",
         "handover": "o+ b+",
@@ -53,7 +60,7 @@ ALLOWED = {
         "refer": "o+ b+",
         "break-glass": "*",
     },
-    "provincial-expert": {"list": "*g", "open": "*g"},
+    "provincial-expert": {"opine": "*g"},
     "quality": {"statistics": "o b"},
     "director": {"statistics": "o b"},
     "technician": {"fleet": "o b"},
@@ -90,4 +97,6 @@ def test_a_denial_says_which_wall_it_met() -> None:
     assert denial("specialist", "open", Standing("outside", True)) == "denied-outside"
     assert denial("specialist", "open", Standing("below")) == "denied-unassigned"
     assert denial("village-doctor", "open", Standing("below")) == "denied-outside"
-    assert denial("provincial-expert", "open", Standing("own", True)) == "denied-grant"
+    assert denial("provincial-expert", "opine", Standing("own", True)) == "denied-grant"
+    for action in ("list", "open"):
+        assert denial("provincial-expert", action, Standing("outside", granted=True)) == "denied-role"

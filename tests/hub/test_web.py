@@ -333,7 +333,7 @@ def test_a_report_is_signed_once_and_then_read_only(
     assert sign(browser, case_id).headers["location"] == f"/cases/{case_id}#report"
     page = browser.get(f"/cases/{case_id}").text
     assert "窦性心动过缓" in page
-    assert "<textarea" not in page
+    assert '<textarea name="conclusion"' not in page
     assert "不能修改" in page
     again = sign(browser, case_id, conclusion="改写", csrf=csrf_of(browser.get("/")))
     assert again.status_code == 409

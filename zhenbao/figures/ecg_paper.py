@@ -69,6 +69,7 @@ def ecg_paper(
     beats: Sequence[int] = (),
     classes: Sequence[str] = (),
     header: Sequence[str] = (),
+    spill: bool = False,
 ) -> str:
     """Draw a recording in mV.
 
@@ -84,6 +85,7 @@ def ecg_paper(
         beats: R-peak sample indices, marked with a tick under the rhythm row (or under the first row of a strip).
         classes: one for each of ``beats``, as in :func:`draw_ecg`.
         header: lines above the paper: who, when, which kit.
+        spill: as in :func:`draw_ecg`.
 
     Raises:
         ValueError: the unit is not mV, or speed or gain is not above zero.
@@ -112,6 +114,7 @@ def ecg_paper(
         start_s=start_s,
         beats=beats,
         classes=classes,
+        spill=spill,
     )
     return page.svg()
 

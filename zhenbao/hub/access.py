@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from zhenbao.hub.permission import CLINICAL, Action, Denial, Place, Standing, denial, reach
-from zhenbao.hub.store import audit, grants, organisations, referrals
+from zhenbao.hub.store import audit, grants, organisations, referrals, second_readings
 from zhenbao.hub.store.grants import Grant
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
@@ -31,10 +31,12 @@ class Viewer:
     """Those that have not ended."""
     referred: frozenset[UUID] = frozenset()
     """Patients on their way to one of these organisations: whoever treats them may see them."""
+    again: frozenset[UUID] = frozenset()
+    """Cases whose second reading is asked of them."""
 
     def denial(self, action: Action, item: WorkItem) -> Denial | None:
         """Why they may not do this to a case; None: they may."""
-        opened = self.grant(item) is not None or item.patient_id in self.referred
+        opened = self.grant(item) is not None or item.patient_id in self.referred or item.id in self.again
         standing = Standing(self._place(item.org_id), concerned(self.person, item), opened)
         return denial(self.person.role, action, standing)
 
@@ -79,7 +81,15 @@ def viewer(connection: Connection, person: Practitioner, now_ms: int) -> Viewer:
         orgs,
         tuple(grants.open_for(connection, person.login, now_ms)),
         referrals.opened_to(connection, orgs) if treats else frozenset(),
+        _again(connection, person, orgs),
     )
+
+
+def _again(connection: Connection, person: Practitioner, orgs: frozenset[str]) -> frozenset[UUID]:
+    if person.specialty is None or reach(person.role, "second-read") is None:
+        return frozenset()
+    asked = second_readings.waiting(connection, person.specialty, orgs, person.login)
+    return frozenset(reading.work_item_id for reading in asked)
 
 
 def concerned(person: Practitioner, item: WorkItem) -> bool:

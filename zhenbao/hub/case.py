@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection, func, select
 
 from zhenbao.hub.access import Viewer, leads
+from zhenbao.hub.report_text import told
 from zhenbao.hub.routing import concerns
-from zhenbao.hub.store import claims, files, identities, people, records, returned, work
+from zhenbao.hub.store import claims, files, identities, people, records, report_forms, returned, work
 from zhenbao.hub.store.claims import Claim, ClaimStep
 from zhenbao.hub.store.files import StoredFile
 from zhenbao.hub.store.people import Practitioner
+from zhenbao.hub.store.report_forms import PLAIN, WITH_FORM, Form, form_of
 from zhenbao.hub.store.returned import Returned
 from zhenbao.hub.store.tables import outbox, report_reads, reports, views
 from zhenbao.hub.store.work import WorkItem
@@ -41,6 +44,11 @@ class SignedReport:
     """The kit will not take it, and why."""
     read_ms: int | None
     """When the village doctor opened it, by the kit's time."""
+    form: Form = PLAIN
+    amended_by: UUID | None = None
+    """The report that corrects this one."""
+    observation_ids: tuple[UUID, ...] = ()
+    """The readings that it covers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Draft:
     conclusion: str
     advice: str
     urgency: str
+    form: Form = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +122,7 @@ def case_of(connection: Connection, item: WorkItem, seer: Viewer, now_ms: int) -
     earlier, elsewhere = _earlier(connection, item, seer)
     claim = claims.of_case(connection, item.id, now_ms)
     first_view = select(func.min(views.c.viewed_ms)).where(views.c.work_item_id == item.id)
-    drafts = list(
-        connection.execute(select(reports).where(reports.c.work_item_id == item.id, reports.c.status == "draft"))
-    )
+    drafts = list(connection.execute(WITH_FORM.where(reports.c.work_item_id == item.id, reports.c.status == "draft")))
     return Case(
         item=item,
         patient=records.patient(connection, item.patient_id),
@@ -125,7 +132,11 @@ def case_of(connection: Connection, item: WorkItem, seer: Viewer, now_ms: int) -
         viewed_ms=connection.execute(first_view).scalar(),
         reports=signed_reports(connection, item.encounter_id),
         draft=next(
-            (Draft(d.id, d.revision, d.conclusion, d.advice, d.urgency) for d in drafts if d.author == person.login),
+            (
+                Draft(d.id, d.revision, d.conclusion, d.advice, d.urgency, form_of(d))
+                for d in drafts
+                if d.author == person.login
+            ),
             None,
         ),
         writing=tuple(people.name_of(connection, d.author) for d in drafts if d.author != person.login),
@@ -143,12 +154,13 @@ def case_of(connection: Connection, item: WorkItem, seer: Viewer, now_ms: int) -
 def signed_reports(connection: Connection, encounter_id: UUID) -> tuple[SignedReport, ...]:
     """The signed reports of an encounter, oldest first, with what became of each."""
     found = connection.execute(
-        select(reports, outbox.c.receipted_ms, outbox.c.refused, report_reads.c.read_ms)
+        report_forms.with_form(outbox.c.receipted_ms, outbox.c.refused, report_reads.c.read_ms)
         .outerjoin(outbox, (outbox.c.subject_id == reports.c.id) & (outbox.c.kind == "report"))
         .outerjoin(report_reads, report_reads.c.report_id == reports.c.id)
         .where(reports.c.encounter_id == encounter_id, reports.c.status == "signed")
         .order_by(reports.c.signed_number)
-    )
+    ).all()
+    amended = {row.amends_id: row.id for row in found if row.amends_id is not None}
     return tuple(
         SignedReport(
             r.id,
@@ -163,6 +175,9 @@ def signed_reports(connection: Connection, encounter_id: UUID) -> tuple[SignedRe
             None if r.refused else r.receipted_ms,
             r.refused,
             r.read_ms,
+            form_of(r),
+            amended.get(r.id),
+            tuple(UUID(id_) for id_ in json.loads(r.observation_ids)),
         )
         for r in found
     )
@@ -189,7 +204,7 @@ def _earlier(connection: Connection, item: WorkItem, seer: Viewer) -> tuple[tupl
             continue
         readings = tuple(reading for reading, _ in records.observations_of(connection, other.encounter_id))
         signed = signed_reports(connection, other.encounter_id)
-        earlier.append(Earlier(other, readings, signed[-1].conclusion if signed else None))
+        earlier.append(Earlier(other, readings, told(signed[-1].form, signed[-1].conclusion) if signed else None))
     return tuple(earlier[:_MOST_EARLIER]), elsewhere
 
 

@@ -30,6 +30,8 @@ class Facts:
     """When the hub learned that the village doctor opened it."""
     loop: tuple[str, ...] = ()
     """Steps of the loop that are done."""
+    corrected: bool = False
+    """The newest report corrects one and was signed after the read-back, which therefore does not stand for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,10 @@ def running(facts: Facts) -> tuple[Running, ...]:
     if facts.reported_ms is None:
         clocks.append(Running("report", facts.ranked_ms))
     else:
-        if facts.delivered_ms is None and "read-back" not in facts.loop:
+        told = "read-back" in facts.loop and not facts.corrected
+        if facts.delivered_ms is None and not told:
             clocks.append(Running("deliver", facts.reported_ms))
-        if facts.read_ms is None and "read-back" not in facts.loop:
+        if facts.read_ms is None and not told:
             clocks.append(Running("read", facts.reported_ms))
     if facts.urgency is Urgency.RED and set(LOOP_STEPS[1:]) - set(facts.loop):
         clocks.append(Running("loop", facts.ranked_ms))

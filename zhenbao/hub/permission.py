@@ -24,6 +24,10 @@ Action = Literal[
     "list",
     "open",
     "report",
+    "second-read",
+    "consult",
+    "opine",
+    "discuss",
     "assign",
     "claim",
     "handover",
@@ -77,7 +81,7 @@ def denial(role: Role, action: Action, standing: Standing) -> Denial | None:
         return "denied-role"
     if allowed == "all":
         return None
-    if standing.granted and action in ("list", "open"):
+    if standing.granted and action in ("list", "open", "opine"):
         return None
     if allowed == "granted":
         return "denied-grant"

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from zhenbao.hub import holding
 from zhenbao.hub.case_code import case_code
 from zhenbao.hub.clocks import reached, running
+from zhenbao.hub.second_reading import sample_archive
 from zhenbao.hub.store import HubStore, audit, loop, organisations
 from zhenbao.hub.store.loop import Escalation
 from zhenbao.hub.store.work import WorkItem
@@ -98,6 +99,7 @@ def watch(store: HubStore, stop: threading.Event, notify: Callable[[Call], None]
             for call in sweep(store):
                 notify(call)
             holding.expire(store)
+            sample_archive(store)
         except StorageError as error:
             _log.error("the clocks could not be looked at: %s", error.code)
         stop.wait(PERIOD_S)

@@ -7,6 +7,7 @@ Printing needs the extra ``paper``; making pages does not.
 from zhenbao.paper.ecg import PageLayout, ecg_page
 from zhenbao.paper.pdf import to_pdf
 from zhenbao.paper.png import to_png
+from zhenbao.paper.report import PrintedReport, Section, report_sheets
 from zhenbao.paper.sheet import Sheet, to_svg
 from zhenbao.paper.spirometry import spirometry_page
 from zhenbao.paper.spirometry_report import Bounds, Change, Examined, SpirometryReport
@@ -16,9 +17,12 @@ __all__ = [
     "Change",
     "Examined",
     "PageLayout",
+    "PrintedReport",
+    "Section",
     "Sheet",
     "SpirometryReport",
     "ecg_page",
+    "report_sheets",
     "spirometry_page",
     "to_pdf",
     "to_png",

@@ -78,7 +78,8 @@ def _text(sheet: Sheet, text: str, top: float, size: float) -> float:
 def _head(sheet: Sheet, report: SpirometryReport, words: Words, size: float) -> float:
     sheet.text(LEFT_MM, 14, words("spirometry_page.title"), size=5.6)
     # A file names nobody; a page on a desk must not be taken for another person's.
-    sheet.text(RIGHT_MM, 14, words("spirometry_page.by_hand"), size=3.2, anchor="end", fill=_MUTED)
+    whose = words("spirometry_page.by_hand") if report.person is None else report.person
+    sheet.text(RIGHT_MM, 14, whose, size=3.2, anchor="end", fill=_MUTED)
     column = Column(sheet, LEFT_MM, RIGHT_MM - LEFT_MM, 15, HEIGHT_MM)
     column.add(wording.person_line(report, words), size=max(size, 3.0))
     column.add(wording.exam_line(report, words), size=size)

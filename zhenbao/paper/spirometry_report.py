@@ -86,6 +86,8 @@ class SpirometryReport:
     height_cm: float | None = None
     taken: str | None = None
     device: str | None = None
+    person: str | None = None
+    """Whose it is, as it is printed; None: a file names nobody, and it is written by hand."""
     btps_known: bool = True
 
     @property

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, or_, select
 
 from zhenbao.hub.clocks import Facts, Reached
+from zhenbao.hub.store.report_tables import report_forms
 from zhenbao.hub.store.tables import escalations, loop_steps, outbox, report_reads, reports, work_items
 from zhenbao.hub.store.work import WorkItem, as_item
 from zhenbao.model.finding import Urgency
@@ -99,18 +100,25 @@ def watched(connection: Connection, now_ms: int) -> list[tuple[WorkItem, Facts]]
             outbox.c.receipted_ms,
             outbox.c.refused,
             report_reads.c.received_ms.label("read_received_ms"),
+            reports.c.urgency.label("said_urgency"),
+            report_forms.c.amends_id,
         )
         .outerjoin(newest, newest.c.encounter_id == work_items.c.encounter_id)
         .outerjoin(reports, reports.c.signed_number == newest.c.number)
+        .outerjoin(report_forms, report_forms.c.report_id == reports.c.id)
         .outerjoin(outbox, (outbox.c.subject_id == reports.c.id) & (outbox.c.kind == "report"))
         .outerjoin(report_reads, report_reads.c.report_id == reports.c.id)
         .where(
             work_items.c.status.in_(("open", "reported")),
-            work_items.c.ranked_ms > now_ms - _KEEP_WATCHING_MS,
+            # Also an old case of which something was signed of late: an amended report is read like any other.
+            or_(
+                work_items.c.ranked_ms > now_ms - _KEEP_WATCHING_MS,
+                work_items.c.encounter_id.in_(select(newest.c.encounter_id)),
+            ),
         )
         .order_by(work_items.c.urgency_rank, work_items.c.ranked_ms)
     ).all()
-    done = _steps_of(connection, [row.id for row in found if row.urgency == Urgency.RED.value or row.late])
+    done = _steps_of(connection, [row.id for row in found if _urgency(row._mapping) is Urgency.RED or row.late])
     return [(as_item(row), _facts(row._mapping, done.get(row.id, ()))) for row in found]
 
 
@@ -144,23 +152,38 @@ def escalate(
     return True
 
 
-def _steps_of(connection: Connection, case_ids: list[UUID]) -> dict[UUID, tuple[str, ...]]:
-    done: dict[UUID, list[str]] = {}
+def _steps_of(connection: Connection, case_ids: list[UUID]) -> dict[UUID, list[tuple[str, int]]]:
+    """Steps of the loop that were taken, each with its time."""
+    done: dict[UUID, list[tuple[str, int]]] = {}
     for start in range(0, len(case_ids), 500):
-        found = select(loop_steps.c.work_item_id, loop_steps.c.step).where(
+        found = select(loop_steps.c.work_item_id, loop_steps.c.step, loop_steps.c.at_ms).where(
             loop_steps.c.work_item_id.in_(case_ids[start : start + 500])
         )
-        for case_id, step in connection.execute(found):
-            done.setdefault(case_id, []).append(step)
-    return {case_id: tuple(dict.fromkeys(steps)) for case_id, steps in done.items()}
+        for case_id, step, at_ms in connection.execute(found):
+            done.setdefault(case_id, []).append((step, at_ms))
+    return done
 
 
-def _facts(r: object, loop: tuple[str, ...]) -> Facts:
+def _urgency(r: object) -> Urgency:
+    """The case's, or its newest report's where that is more urgent: then the village must read it as soon as that."""
     row = cast("dict[str, object]", r)
+    case = Urgency(str(row["urgency"]))
+    said = row["said_urgency"]
+    if row["status"] == "open" or said is None:
+        return case
+    return min(case, Urgency(str(said)), key=lambda urgency: urgency.rank)
+
+
+def _facts(r: object, steps: Sequence[tuple[str, int]]) -> Facts:
+    row = cast("dict[str, object]", r)
+    # Who repeated the first report by telephone has not heard of the one that corrects it.
+    last_ms = max((at_ms for step, at_ms in steps if step == "read-back"), default=None)
+    corrected = row["amends_id"] is not None and last_ms is not None and last_ms < cast("int", row["signed_ms"])
+    loop = tuple(dict.fromkeys(step for step, _ in steps))
     open_ = row["status"] == "open"
     signed = None if open_ else cast("int | None", row["signed_ms"] or row["reported_ms"])
     return Facts(
-        urgency=Urgency(str(row["urgency"])),
+        urgency=_urgency(row),
         ranked_ms=cast(int, row["ranked_ms"]),
         late=bool(row["late"]),
         acknowledged_ms=cast("int | None", row["acknowledged_ms"]),
@@ -168,4 +191,5 @@ def _facts(r: object, loop: tuple[str, ...]) -> Facts:
         delivered_ms=None if signed is None or row["refused"] else cast("int | None", row["receipted_ms"]),
         read_ms=None if signed is None else cast("int | None", row["read_received_ms"]),
         loop=loop,
+        corrected=corrected,
     )

@@ -282,6 +282,7 @@ work_items = Table(
     Column("org_id", String(40), nullable=False, server_default="county"),  # where the kit stood when it was opened
     Index(None, "status", "urgency_rank", "report_due_ms"),
     Index(None, "org_id", "status"),
+    Index(None, "status", "ranked_ms"),
 )
 
 views = Table(

@@ -18,6 +18,7 @@ from zhenbao.hub.web import (
     attachments,
     audit,
     cases,
+    consults,
     events,
     holding,
     identity,
@@ -26,10 +27,14 @@ from zhenbao.hub.web import (
     loop,
     probe,
     referrals,
+    report_pdf,
+    second,
     statistics,
     sync_endpoint,
+    threads,
     vendor,
 )
+from zhenbao.hub.web.compressed import Compressed
 from zhenbao.hub.web.live import Newsroom
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
@@ -49,9 +54,13 @@ _STATUS = {
     "denied-outside": 403,
     "denied-unassigned": 403,
     "denied-grant": 403,
+    "consult-ended": 403,
+    "second-self": 403,
     "case-unknown": 404,
     "referral-unknown": 404,
     "page-unknown": 404,
+    "report-unknown-hub": 404,
+    "second-unknown": 404,
     "login-rest": 429,
 }
 
@@ -82,6 +91,7 @@ def create_app(
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = Site(store, LoginBrake(store.clock), https)
     app.add_middleware(Headers)
+    app.add_middleware(Compressed)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.mount("/static", StaticFiles(directory=_HERE / "static"))
     app.mount("/vendor", StaticFiles(directory=vendor.VENDOR))
@@ -94,6 +104,10 @@ def create_app(
     app.state.pusher = pusher
     app.include_router(alerts.router)
     app.include_router(loop.router)
+    app.include_router(threads.router)
+    app.include_router(second.router)
+    app.include_router(consults.router)
+    app.include_router(report_pdf.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)

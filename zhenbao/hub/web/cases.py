@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -14,15 +15,29 @@ from zhenbao.hub.access import break_glass
 from zhenbao.hub.case import Case, Draft
 from zhenbao.hub.store import people, records
 from zhenbao.hub.store.files import StoredFile
+from zhenbao.hub.store.report_forms import PLAIN, STAGES, Stage
+from zhenbao.hub.store.report_forms import Form as ReportForm
+from zhenbao.hub.web.case_parts import case_parts, ecg_options, tracings
 from zhenbao.hub.web.drawings import draw
+from zhenbao.hub.web.ecg_pages import ecg_page
 from zhenbao.hub.web.pictures import preview_frames
 from zhenbao.hub.web.security import check_csrf, session_of
-from zhenbao.hub.web.site import Site
+from zhenbao.hub.web.site import Site, id_or_none
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Urgency
 from zhenbao.model.observation import Observation
 
 router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What stands in the form of a report."""
+
+    conclusion: str = ""
+    advice: str = ""
+    urgency: str = ""
+    form: ReportForm = PLAIN
 
 
 @router.get("/cases/{case_id}")
@@ -33,7 +48,7 @@ def case_page(request: Request, case_id: UUID, more: bool = False) -> Response:
         case = site.worklist.open_case(case_id, session.practitioner)
         if case.claim is not None and case.claim.login == session.practitioner.login:
             holding.keep(site.store, case_id, session)
-        return _case_page(request, case, more=more)
+        return shown_case(request, case, more=more)
     except InputError as denied:
         if not denied.code.startswith("denied-"):
             raise
@@ -74,8 +89,27 @@ def earlier_ecg(request: Request, case_id: UUID, observation_id: UUID) -> Respon
     reading = next((r for visit in case.earlier for r in visit.readings if r.id == observation_id), None)
     if reading is None:
         raise InputError("case-unknown")
-    drawings, _ = _drawings(site, request, reading)
-    return site.page(request, "compare.html", session=session, reading=reading, drawings=drawings)
+    whole = "HX-Request" not in request.headers
+    return site.page(
+        request,
+        "earlier_ecg.html" if whole else "compare.html",
+        session=session,
+        case=case,
+        reading=reading,
+        tracings=tracings(site, request, reading),
+        base=f"/cases/{case_id}",
+        **ecg_options(),
+    )
+
+
+@router.get("/cases/{case_id}/ecg/{recording_id}")
+def ecg(request: Request, case_id: UUID, recording_id: UUID) -> Response:
+    """One ECG of the person, as the reader wants to see it: the part of the page alone, or a page of its own."""
+    site: Site = request.app.state.site
+    session = session_of(request, site.store)
+    case, _ = site.worklist.look(case_id, session.practitioner)
+    readings = [*(r for r, _ in case.readings), *(r for visit in case.earlier for r in visit.readings)]
+    return ecg_page(request, session, readings, recording_id, base=f"/cases/{case_id}")
 
 
 @router.post("/cases/{case_id}/draft")
@@ -86,12 +120,19 @@ def draft(
     conclusion: Annotated[str, Form()] = "",
     advice: Annotated[str, Form()] = "",
     urgency: Annotated[str, Form()] = "",
+    choices: Annotated[list[str] | None, Form()] = None,
+    stage: Annotated[str, Form()] = "",
+    amends: Annotated[str, Form()] = "",
+    reason: Annotated[str, Form()] = "",
 ) -> Response:
     """What is being written, kept while it is written."""
     site: Site = request.app.state.site
     session = session_of(request, site.store)
     check_csrf(session.csrf, csrf)
-    site.reports.save_draft(case_id, session.practitioner, conclusion=conclusion, advice=advice, urgency=urgency)
+    form = _form(choices, stage, amends, reason)
+    site.reports.save_draft(
+        case_id, session.practitioner, conclusion=conclusion, advice=advice, urgency=urgency, form=form
+    )
     holding.keep(site.store, case_id, session)
     presenter = site.presenter(request)
     time = presenter.full_time(presenter.now_ms)[11:]
@@ -111,11 +152,16 @@ def report(
     checked: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     knowing: Annotated[str, Form()] = "",
+    choices: Annotated[list[str] | None, Form()] = None,
+    stage: Annotated[str, Form()] = "",
+    amends: Annotated[str, Form()] = "",
+    reason: Annotated[str, Form()] = "",
 ) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
     check_csrf(session.csrf, csrf)
     person = session.practitioner
+    form = _form(choices, stage, amends, reason)
     try:
         if sign:
             if checked != "yes":
@@ -127,17 +173,18 @@ def report(
                 conclusion=conclusion,
                 advice=advice,
                 urgency=urgency,
-                after=_id_or_none(after),
+                after=id_or_none(after),
                 knowing=knowing,
+                form=form,
             )
         else:
-            site.reports.save_draft(case_id, person, conclusion=conclusion, advice=advice, urgency=urgency)
+            site.reports.save_draft(case_id, person, conclusion=conclusion, advice=advice, urgency=urgency, form=form)
             holding.keep(site.store, case_id, session)
     except InputError as error:
         # Nothing that was typed is lost by a mistake.
         case, _ = site.worklist.look(case_id, person)
-        typed = {"conclusion": conclusion, "advice": advice, "urgency": urgency}
-        return _case_page(request, case, more=True, error=error, typed=typed)
+        typed = Typed(conclusion, advice, urgency, form)
+        return shown_case(request, case, more=True, error=error, typed=typed)
     more = "" if sign else "?more=1"
     return RedirectResponse(f"/cases/{case_id}{more}#report", 303)
 
@@ -175,14 +222,17 @@ def _denied_page(request: Request, case_id: UUID, error: InputError) -> Response
     )
 
 
-def _case_page(
+def shown_case(
     request: Request,
     case: Case,
     *,
     more: bool = False,
     error: InputError | None = None,
-    typed: dict[str, str] | None = None,
+    typed: Typed | None = None,
+    post_error: InputError | None = None,
+    post_text: str = "",
 ) -> Response:
+    """The case page; with ``error`` what is wrong with the report, with ``post_error`` with a post."""
     site: Site = request.app.state.site
     session = session_of(request, site.store)
     seer = site.worklist.viewer(session.practitioner)
@@ -192,7 +242,7 @@ def _case_page(
         request,
         "case.html",
         session=session,
-        status=200 if error is None else 409,
+        status=200 if error is None and post_error is None else 409,
         case=case,
         unseen=0,
         drawings={id_: drawings for id_, (drawings, _) in drawn.items()},
@@ -208,6 +258,10 @@ def _case_page(
         typed=written,
         writing_more=more or case.draft is not None or case.item.status == "open",
         error=site.words(request).error(error) if error is not None else None,
+        error_thread=site.words(request).error(post_error) if post_error is not None else None,
+        post_text=post_text,
+        tracings={reading.id: tracings(site, request, reading) for reading, _ in case.readings},
+        **case_parts(site, request, session, case),
     )
 
 
@@ -228,14 +282,13 @@ def _drawings(site: Site, request: Request, reading: Observation) -> tuple[list[
     return draw(reading, recordings, site.words(request)), waiting
 
 
-def _typed(draft: Draft | None, urgency: Urgency) -> dict[str, str]:
+def _typed(draft: Draft | None, urgency: Urgency) -> Typed:
     if draft is None:
-        return {"conclusion": "", "advice": "", "urgency": urgency.value}
-    return {"conclusion": draft.conclusion, "advice": draft.advice, "urgency": draft.urgency}
+        return Typed(urgency=urgency.value)
+    return Typed(draft.conclusion, draft.advice, draft.urgency, draft.form)
 
 
-def _id_or_none(text: str) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None
+def _form(choices: list[str] | None, stage: str, amends: str, reason: str) -> ReportForm:
+    known: Stage = next((name for name in STAGES if name == stage), "final")
+    amends_id = id_or_none(amends) if known == "amended" else None
+    return ReportForm(known, tuple((choices or [])[:60]), amends_id, reason.strip() if known == "amended" else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -17,17 +17,13 @@ if TYPE_CHECKING:
 
 
 def draw(reading: Observation, recordings: Sequence[Recording], words: Words) -> list[Markup]:
-    """ECG paper for an ECG, both loops for spirometry; nothing for what has no waveform, or none that arrived.
+    """Both loops for spirometry; nothing for what has no such curves, or none that arrived (for an ECG: ``ecg_view``).
 
     An empty drawing stands for a recording that cannot be drawn: one bad recording must not hide a case.
     """
-    drawings = []
-    for recording in recordings:
-        if recording.unit == "mV":
-            drawings.append(_or_empty(partial(_ecg, reading, recording, words)))
-    if reading.spirometry is not None:
-        drawings.append(_or_empty(partial(_loops, reading, reading.spirometry, recordings, words)))
-    return [drawing for several in drawings for drawing in several]
+    if reading.spirometry is None:
+        return []
+    return _or_empty(partial(_loops, reading, reading.spirometry, recordings, words))
 
 
 def _or_empty(make: Callable[[], list[Markup]]) -> list[Markup]:
@@ -35,15 +31,6 @@ def _or_empty(make: Callable[[], list[Markup]]) -> list[Markup]:
         return make()
     except (ArithmeticError, LookupError, ValueError):
         return [Markup("")]
-
-
-def _ecg(reading: Observation, recording: Recording, words: Words) -> list[Markup]:
-    from zhenbao.figures import ecg_paper
-
-    known = reading.ecg if reading.ecg is not None and reading.ecg.fs_hz == recording.fs_hz else None
-    beats, classes = (known.beats, known.classes) if known else ((), ())
-    layout: Literal["3x4", "strip"] = "3x4" if recording.kind == "ecg" else "strip"
-    return [_svg(ecg_paper(recording, words=words, layout=layout, beats=beats, classes=classes))]
 
 
 def _loops(
@@ -70,6 +57,15 @@ def _loops(
         _svg(flow_volume_loop(curves, blows, words=words, best=best, references=test.references)),
         _svg(volume_time(curves, blows, words=words, best=best, references=test.references)),
     ]
+
+
+def blow_curves(reading: Observation, recordings: Sequence[Recording]) -> list[tuple[list[float], list[float]]]:
+    """Times in s and flow in L/s, BTPS, of each blow in order; none where a blow's recording has not arrived."""
+    arrived = {recording.id: recording for recording in recordings if recording.kind == "flow"}
+    if any(id_ not in arrived for id_ in reading.recordings):
+        return []
+    btps = float(reading.context.get("btps_factor", "1"))
+    return [_curve(arrived[id_], btps) for id_ in reading.recordings]
 
 
 def _curve(recording: Recording, btps: float) -> tuple[list[float], list[float]]:

@@ -6,13 +6,14 @@ import hashlib
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Form, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel
 
 from zhenbao import rules
+from zhenbao.hub import thread
 from zhenbao.hub.access import Viewer
 from zhenbao.hub.handover import waiting_for
-from zhenbao.hub.permission import CLINICAL
+from zhenbao.hub.permission import CLINICAL, reach
 from zhenbao.hub.rows import Overview
 from zhenbao.hub.store import organisations, people, search
 from zhenbao.hub.store.listing import Answered, Filters, Held
@@ -54,6 +55,10 @@ class Asked(BaseModel):
 
 @router.get("/")
 def worklist_page(request: Request, asked: Annotated[Asked, Query()]) -> Response:
+    site: Site = request.app.state.site
+    role = session_of(request, site.store).practitioner.role
+    if reach(role, "list") is None and reach(role, "opine") is not None:
+        return RedirectResponse("/consults", 303)
     # A name must not stand in an address, which proxies log and browsers remember: searching is posted.
     return _list(request, "worklist.html", asked.model_copy(update={"q": ""}))
 
@@ -123,6 +128,7 @@ def _list(request: Request, template: str, asked: Asked) -> Response:
         handovers=[(each, next((p.name for p in everyone if p.login == each.by), each.by)) for each in waiting],
         may_open=lambda item: seer.may("open", item),
         may_claim=lambda item: seer.may("claim", item),
+        unread=thread.unread(site.store, [row.item.id for row in overview.rows], person),
     )
 
 

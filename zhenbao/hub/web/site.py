@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -82,3 +83,11 @@ class Site:
                 LANGUAGE_COOKIE, chosen, max_age=31_536_000, samesite="strict", httponly=True, secure=self.https
             )
         return response
+
+
+def id_or_none(text: str) -> UUID | None:
+    """An id that came with a form; None where there is none, or what came is none."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
