@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from zhenbao.hub import accounts_cli, kits_cli
+from zhenbao.hub import accounts_cli, kits_cli, rules_cli
 from zhenbao.hub.ca_cli import app as ca_app
 from zhenbao.hub.ca_cli import broker_config
 from zhenbao.hub.options import HERE as _HERE
@@ -30,6 +30,7 @@ app.add_typer(accounts_cli.org, name="org")
 app.add_typer(ca_app, name="ca")
 app.command("broker-config", help=_words("ca.broker_config"))(broker_config)
 app.add_typer(kits_cli.kit, name="kit")
+app.add_typer(rules_cli.app, name="rules")
 
 RosterFile = Annotated[Path | None, typer.Option("--roster", help=_words("hub.cli.roster"))]
 

@@ -21,7 +21,7 @@ from zhenbao.hub.notify import FILE, all_of, to_file, to_services
 from zhenbao.hub.permission import Role
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
-from zhenbao.hub.store import Counters, HubStore, audit, organisations, people
+from zhenbao.hub.store import Counters, HubStore, audit, organisations, people, rule_versions
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.work import WorkItem
 from zhenbao.hub.watch import watch
@@ -69,7 +69,8 @@ class Hub:
         keys: the Ed25519 key that signs a kit's HTTPS requests, by its name on the road; None: the CA's list.
 
     Raises:
-        InputError: ``roster``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing`` or ``notify-url``.
+        InputError: ``roster``, ``rules-table``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing`` or
+            ``notify-url``.
         StorageError: ``hub-database``.
     """
 
@@ -111,6 +112,8 @@ class Hub:
         duty = roster if isinstance(roster, Roster) else load_roster(roster)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.store = HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", self.clock, duty)
+        with self.store.reading() as connection:
+            rule_versions.active(connection)  # a hub never starts with rules that contradict this program
         self.keyring = HubKeyring(self.store, directory)
         self.worklist = Worklist(self.store)
         self.reports = Reports(self.store)

@@ -16,9 +16,9 @@ from uuid import UUID
 from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
 from zhenbao.hub.roster import Roster
-from zhenbao.hub.routing import Placement
+from zhenbao.hub.routing import Placement, joint_specialties
 from zhenbao.hub.routing import place as route
-from zhenbao.hub.store import audit, organisations, work
+from zhenbao.hub.store import audit, organisations, rule_versions, work
 from zhenbao.hub.store.tables import encounters, observations, patients, reports, work_items
 from zhenbao.hub.store.work import HUB, WorkItem, as_item
 from zhenbao.model.finding import Urgency
@@ -26,6 +26,7 @@ from zhenbao.model.ids import uuid7
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter
 from zhenbao.model.time import age_years
+from zhenbao.rules.ruleset import RuleSet
 from zhenbao.sync.envelope import Body, unpack
 
 Unpack = Callable[[str, bytes], Body]
@@ -59,6 +60,8 @@ class _Known:
     chest_pain: dict[UUID, str]
     """As the encounter says, where it has come."""
     org_of_kit: dict[str, str]
+    rules: RuleSet
+    """In force now."""
 
 
 @dataclass(slots=True)
@@ -74,12 +77,13 @@ class _Changes:
             rows[tuple(columns)].append({"item_id": item_id, **columns})
         return rows.values()
 
-    def note(self, action: str, item_id: UUID, placement: Placement) -> None:
+    def note(self, action: str, item_id: UUID, placement: Placement, version: str) -> None:
         detail = {
             "urgency": placement.urgency.value,
             "route": placement.route_id,
             "specialty": placement.specialty or "-",
             "owner": placement.owner or "-",
+            "rules": version,
         }
         self.deeds.append(audit.Deed(action, f"case:{item_id}", detail))
 
@@ -145,6 +149,7 @@ def _look_up(connection: Connection, ids: list[UUID], unpack_: Unpack) -> _Known
         {row.id: row.birth_date for row in connection.execute(_BORN, {"ids": people})},
         chest_pain,
         organisations.of_kits(connection, {reading.kit_id for reading in last}),
+        rule_versions.active(connection),
     )
 
 
@@ -163,36 +168,41 @@ def _place(
     if item is None:
         item_id = uuid7(now_ms)
         org_id = known.org_of_kit[fresh[-1][0].kit_id]
-        columns = _columns(placement, fresh, now_ms)
+        columns = _columns(placement, fresh, now_ms, known.rules)
         changes.opened.append({"id": item_id, "encounter_id": encounter_id, "org_id": org_id, **columns})
-        changes.note("case-opened", item_id, placement)
+        changes.note("case-opened", item_id, placement, known.rules.version)
     elif completed and item.status == "open" and item.acknowledged_ms is None:
-        changes.ranked.append((item.id, _columns(placement, fresh, item.ranked_ms)))
+        changes.ranked.append((item.id, _columns(placement, fresh, item.ranked_ms, known.rules)))
         if placement.urgency is not item.urgency:
-            changes.note("case-ranked", item.id, placement)
+            changes.note("case-ranked", item.id, placement, known.rules.version)
     elif item.status == "open" and placement.urgency.rank >= item.urgency.rank:
         # The same or less urgent: the clocks that run and the person who answers stay.
         others = tuple(sorted({*item.other_routes, *placement.other_routes, placement.route_id} - {item.route_id}))
         if others != item.other_routes:
-            changes.ranked.append((item.id, {"other_routes": " ".join(others)}))
+            joint = joint_specialties(known.rules.table, others, item.specialty, item.second_specialty)
+            asked = tuple(dict.fromkeys((*item.joint_specialties, *joint)))
+            changes.ranked.append((item.id, {"other_routes": " ".join(others), "joint": " ".join(asked)}))
         if placement.urgency is item.urgency and item.late and not placement.late:
             # A reading as critical as the late one, but fresh: somebody is with the patient now.
             changes.ranked.append((item.id, {"late": False, **_times(fresh)}))
     elif item.status == "open" or placement.urgency is not Urgency.GREEN:
-        changes.ranked.append((item.id, _columns(placement, fresh, now_ms)))
-        changes.note("case-ranked", item.id, placement)
+        changes.ranked.append((item.id, _columns(placement, fresh, now_ms, known.rules)))
+        changes.note("case-ranked", item.id, placement, known.rules.version)
 
 
 def _route(known: _Known, encounter_id: UUID, readings: Sequence[_Reading], roster: Roster, now_ms: int) -> Placement:
     last = readings[-1][0]
     born = known.born.get(last.patient_id)
+    chest_pain = _chest_pain(known.chest_pain.get(encounter_id, "unknown"), readings)
     return route(
-        [finding for reading, *_ in readings for finding in reading.findings],
+        [finding for reading, *_ in readings for finding in known.rules.findings(reading)],
         age_years=age_years(born, last.effective_ms) if born else None,
-        chest_pain=_chest_pain(known.chest_pain.get(encounter_id, "unknown"), readings),
+        chest_pain=chest_pain,
         late_min=age_ms(*_deciding(readings)) / 60_000,
         roster=roster,
         at_ms=now_ms,
+        table=known.rules.table,
+        lowered=known.rules.lowered([reading for reading, *_ in readings]) if chest_pain != "yes" else (),
     )
 
 
@@ -226,7 +236,7 @@ def _times(readings: Sequence[_Reading]) -> dict[str, object]:
     return {"effective_ms": reading.effective_ms, "received_ms": received_ms, "clock_ahead_ms": clock_ahead_ms}
 
 
-def _columns(placement: Placement, readings: Sequence[_Reading], now_ms: int) -> dict[str, object]:
+def _columns(placement: Placement, readings: Sequence[_Reading], now_ms: int, rules: RuleSet) -> dict[str, object]:
     reading, *_ = _deciding(readings)
     archive = placement.specialty is None
     return {
@@ -251,6 +261,8 @@ def _columns(placement: Placement, readings: Sequence[_Reading], now_ms: int) ->
         "acknowledged_ms": None,
         "acknowledged_by": None,
         "reported_ms": None,
+        "rules_version": rules.version,
+        "joint": " ".join(placement.joint),
     }
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, update
 
+from zhenbao import rules
 from zhenbao.hub.routing import joint_specialties, routes_to
 from zhenbao.hub.store import organisations
 from zhenbao.hub.store.tables import work_items
@@ -52,11 +53,18 @@ class WorkItem:
     """Where the kit stood when the case was opened."""
     clock_ahead_ms: int = 0
     """By how much the kit's clock was ahead when it sent the reading; negative: behind."""
+    rules_version: str | None = None
+    """Of the rules that ranked it; None: before versions were kept."""
+    joint: tuple[str, ...] | None = None
+    restricted_ms: int | None = None
+    """Since then it is kept because the law says so, and shown to nobody."""
 
     @property
     def joint_specialties(self) -> tuple[str, ...]:
         """Who else is asked, each for their own readings; the lead answers for the whole case."""
-        return joint_specialties(self.other_routes, self.specialty, self.second_specialty)
+        if self.joint is not None:
+            return self.joint
+        return joint_specialties(rules.program_table(), self.other_routes, self.specialty, self.second_specialty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,8 @@ class Scope:
     specialty: str | None = None
     patients: frozenset[UUID] = frozenset()
     """Besides, whatever concerns these: a grant opens them."""
+    shared: frozenset[tuple[UUID, str]] = frozenset()
+    """Besides, what concerns these patients in this organisation: it agreed to share."""
 
 
 def find(connection: Connection, item_id: UUID) -> WorkItem | None:
@@ -114,7 +124,11 @@ def listing(
     if specialty is not None:
         wanted = wanted.where(work_items.c.specialty == specialty)
     if scope is not None:
-        wanted = wanted.where(or_(_within(scope), work_items.c.patient_id.in_(scope.patients)))
+        opened: list[ColumnElement[bool]] = [work_items.c.patient_id.in_(scope.patients)]
+        opened += [
+            and_(work_items.c.patient_id == patient, work_items.c.org_id == org) for patient, org in scope.shared
+        ]
+        wanted = wanted.where(or_(_within(scope), *opened), work_items.c.restricted_ms.is_(None))
     if tuple(statuses) == ("open",):
         wanted = wanted.order_by(work_items.c.urgency_rank, work_items.c.report_due_ms, work_items.c.id)
     else:
@@ -132,7 +146,11 @@ def _within(scope: Scope) -> ColumnElement[bool]:
             theirs,
             work_items.c.specialty == own,
             and_(work_items.c.second_specialty == own, work_items.c.specialty.is_not(None)),
-            *((" " + work_items.c.other_routes + " ").contains(f" {route_id} ") for route_id in routes_to(own)),
+            (" " + work_items.c.joint + " ").contains(f" {own} "),
+            and_(
+                work_items.c.joint.is_(None),
+                or_(*((" " + work_items.c.other_routes + " ").contains(f" {id_} ") for id_ in routes_to(own))),
+            ),
         )
     return and_(there, theirs)
 
@@ -181,4 +199,7 @@ def as_item(row: Row[tuple[object, ...]]) -> WorkItem:
         reported_ms=r["reported_ms"],
         org_id=r["org_id"],
         clock_ahead_ms=r["clock_ahead_ms"],
+        rules_version=r["rules_version"],
+        joint=None if r["joint"] is None else tuple(r["joint"].split()),
+        restricted_ms=r["restricted_ms"],
     )

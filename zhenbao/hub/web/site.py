@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from zhenbao.hub.permission import reach
 from zhenbao.hub.reports import Reports
-from zhenbao.hub.store import HubStore
+from zhenbao.hub.store import HubStore, rule_versions
 from zhenbao.hub.store.people import Session
 from zhenbao.hub.web.present import Presenter
 from zhenbao.hub.web.security import LoginBrake
@@ -60,7 +60,9 @@ class Site:
 
     def presenter(self, request: Request) -> Presenter:
         """How values are written, in their language, now."""
-        return Presenter(self.words(request), self.store.roster, self.store.clock.now_ms())
+        with self.store.reading() as connection:
+            table = rule_versions.active(connection).table
+        return Presenter(self.words(request), self.store.roster, self.store.clock.now_ms(), table)
 
     def page(
         self, request: Request, template: str, *, session: Session | None = None, status: int = 200, **values: object

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import zhenbao.hub.store.law_tables  # noqa: F401 - its tables join the metadata
 from zhenbao.hub.store.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
