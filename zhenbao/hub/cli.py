@@ -51,6 +51,7 @@ def serve(
     web_address: Annotated[str, typer.Option("--web-address", help=_words("hub.cli.web_address"))] = "127.0.0.1",
     web_cert: Annotated[Path | None, typer.Option("--web-cert", help=_words("hub.cli.web_cert"))] = None,
     web_key: Annotated[Path | None, typer.Option("--web-key", help=_words("hub.cli.web_key"))] = None,
+    oidc: Annotated[Path | None, typer.Option("--oidc", help=_words("hub.oidc.option"))] = None,
 ) -> None:
     import signal
     import threading
@@ -71,6 +72,7 @@ def serve(
         notify=notify or (),
         web_host=web_address,
         web_tls=(web_cert, web_key) if web_cert is not None and web_key is not None else None,
+        oidc=oidc,
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -17,7 +17,8 @@ from zhenbao.hub.issued import FILE as ISSUED
 from zhenbao.hub.issued import FOLDER as CA_FOLDER
 from zhenbao.hub.issued import IssuedBook
 from zhenbao.hub.keys import HubKeyring, add_kit
-from zhenbao.hub.notify import FILE, all_of, to_file, to_services
+from zhenbao.hub.notify import FAMILY_FILE, FILE, all_of, family_to_file, to_file, to_services
+from zhenbao.hub.oidc import Provider, load_settings
 from zhenbao.hub.permission import Role
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
@@ -67,6 +68,7 @@ class Hub:
         web_host: address of the web server; another than this machine's own only with ``web_tls``.
         web_tls: certificate and key of the web server, PEM.
         keys: the Ed25519 key that signs a kit's HTTPS requests, by its name on the road; None: the CA's list.
+        oidc: settings of the county's identity provider (see ``hub.oidc``); None: there is none.
 
     Raises:
         InputError: ``roster``, ``rules-table``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing`` or
@@ -91,6 +93,7 @@ class Hub:
         web_host: str = HOST,
         web_tls: tuple[Path, Path] | None = None,
         keys: Callable[[str], bytes | None] | None = None,
+        oidc: Path | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         if web_tls is None and web_host not in _LOOPBACK:
@@ -119,6 +122,8 @@ class Hub:
         self.reports = Reports(self.store)
         services = (to_services(notify),) if notify else ()
         self._notify = all_of(to_file(directory / FILE, self.clock), *services)
+        self._oidc = Provider(load_settings(oidc), self.clock) if oidc is not None else None
+        self._tell_family = family_to_file(directory / FAMILY_FILE, self.clock)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._web: uvicorn.Server | None = None
@@ -255,7 +260,15 @@ class Hub:
         from zhenbao.hub.web.sync_guard import SyncGuard
 
         sync = SyncRoad(self._mailboxes, SyncGuard(self._keys, self.clock), self._book, self.clock)
-        app = create_app(self.store, hosts=(*LOCAL_HOSTS, *self._hosts), https=self._https, sign=self._sign, sync=sync)
+        app = create_app(
+            self.store,
+            hosts=(*LOCAL_HOSTS, *self._hosts),
+            https=self._https,
+            sign=self._sign,
+            sync=sync,
+            tell_family=self._tell_family,
+            oidc_provider=self._oidc,
+        )
         listening = socket.socket(socket.AF_INET6 if ":" in self._web_host else socket.AF_INET)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

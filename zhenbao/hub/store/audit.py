@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from zhenbao.hub.store.tables import audit, meta
 
 GENESIS = "0" * 64
+REDACTED = "audit-redacted"
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _HEAD = select(meta.c.value).where(meta.c.key == "audit").with_for_update()
 _INSERT = audit.insert()
@@ -106,19 +107,85 @@ def found(
     ]
 
 
+def of_subjects(connection: Connection, subjects: Sequence[str]) -> list[AuditRow]:
+    """What was done to some things, in order."""
+    found_rows = []
+    for start in range(0, len(subjects), 500):
+        part = select(audit).where(audit.c.subject.in_(subjects[start : start + 500]))
+        found_rows += [
+            AuditRow(r.number, r.at_ms, r.actor, r.action, r.subject, json.loads(r.detail), r.hash)
+            for r in connection.execute(part)
+        ]
+    return sorted(found_rows, key=lambda row: row.number)
+
+
+def redact(connection: Connection, at_ms: int, actor: str, subjects: Sequence[str]) -> int:
+    """Delete what rows say of some things; who did what when, and their hashes, stay. Returns how many rows.
+
+    A row of its own names the numbers, inside the chain: whoever empties other rows by hand is found.
+    """
+    numbers = [row.number for row in of_subjects(connection, subjects)]
+    for start in range(0, len(numbers), 500):
+        part = numbers[start : start + 500]
+        connection.execute(update(audit).where(audit.c.number.in_(part)).values(subject="", detail="{}", redacted=True))
+    if numbers:
+        append(connection, at_ms, actor, REDACTED, "audit", numbers=",".join(map(str, numbers)))
+    return len(numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What a walk over the whole chain found."""
+
+    rows: int
+    last_hash: str
+    broken: int | None
+    """The first row that does not follow from those before it; None when all do."""
+    redacted: int
+    """Rows whose content was deleted by a deletion that the chain itself tells of."""
+
+
 def first_broken(connection: Connection) -> int | None:
     """The number of the first row that does not follow from those before it; None when all do.
 
     It finds what was altered inside the chain or cut off its end. Somebody who can rewrite the whole database can
-    also rewrite the whole chain: to notice that, keep the last hash somewhere else.
+    also rewrite the whole chain: to notice that, keep the last hash somewhere else (``verify``).
+    """
+    return verify(connection).broken
+
+
+def verify(connection: Connection, *, known: Sequence[tuple[int, str]] = ()) -> Chain:
+    """Walk the whole chain.
+
+    Args:
+        known: numbers and hashes that were kept somewhere else, as on paper: the chain must still hold them.
     """
     previous, number = GENESIS, 0
+    wanted = dict(known)
+    emptied: list[int] = []
+    told: set[int] = set()
+    broken: int | None = None
     for r in connection.execute(select(audit).order_by(audit.c.number)):
-        row = _row(number + 1, r.at_ms, r.actor, r.action, r.subject, json.loads(r.detail), previous)
-        if (r.number, r.previous_hash, r.hash) != (row.number, previous, row.hash):
-            return number + 1
+        if r.redacted:
+            emptied.append(r.number)
+            follows = (r.number, r.previous_hash, r.subject, r.detail) == (number + 1, previous, "", "{}")
+        else:
+            row = _row(number + 1, r.at_ms, r.actor, r.action, r.subject, json.loads(r.detail), previous)
+            follows = (r.number, r.previous_hash, r.hash) == (row.number, previous, row.hash)
+            if r.action == REDACTED and follows:
+                told |= {int(n) for n in json.loads(r.detail)["numbers"].split(",")}
+        if not follows or wanted.pop(number + 1, r.hash) != r.hash:
+            broken = number + 1
+            break
         previous, number = r.hash, r.number
-    return None if head(connection) == (number, previous) else number + 1
+    if broken is None:
+        untold = next((n for n in emptied if n not in told), None)
+        missing = min(wanted, default=None)
+        if untold is not None:
+            broken = untold
+        elif head(connection) != (number, previous) or missing is not None:
+            broken = number + 1
+    return Chain(number, previous, broken, len(emptied))
 
 
 def _row(

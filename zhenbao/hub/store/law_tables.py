@@ -115,5 +115,6 @@ oidc_flows = Table(
     Column("verifier", String(128), nullable=False),
     Column("purpose", String(8), nullable=False),  # login, sign
     Column("login", String(40)),
+    Column("session_sha256", LargeBinary(32)),  # of the session that is to be made fresh
     Column("begun_ms", BigInteger, nullable=False),
 )

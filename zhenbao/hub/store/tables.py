@@ -326,6 +326,7 @@ audit = Table(
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Column("redacted", Boolean, nullable=False, server_default=false()),  # its content was deleted, its hash was not
+    Index(None, "subject"),
 )
 
 practitioners = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from zhenbao.hub.oidc import Provider
 from zhenbao.hub.permission import reach
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.store import HubStore, rule_versions
@@ -38,6 +40,8 @@ class Site:
     store: HubStore
     brake: LoginBrake
     https: bool = False
+    tell_family: Callable[[str, str], None] | None = None
+    oidc: Provider | None = None
     templates: Environment = field(default_factory=_environment)
     worklist: Worklist = field(init=False)
     reports: Reports = field(init=False)

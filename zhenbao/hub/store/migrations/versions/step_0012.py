@@ -132,6 +132,7 @@ def upgrade() -> None:
         sa.Column("verifier", sa.String(length=128), nullable=False),
         sa.Column("purpose", sa.String(length=8), nullable=False),
         sa.Column("login", sa.String(length=40), nullable=True),
+        sa.Column("session_sha256", sa.LargeBinary(length=32), nullable=True),
         sa.Column("begun_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("state_sha256", name=op.f("pk_oidc_flows")),
     )
@@ -143,6 +144,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("restricted_ms", sa.BigInteger(), nullable=True))
     with op.batch_alter_table("audit") as batch_op:
         batch_op.add_column(sa.Column("redacted", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.create_index(op.f("ix_audit_subject"), "audit", ["subject"], unique=False)
     with op.batch_alter_table("web_sessions") as batch_op:
         batch_op.add_column(sa.Column("address", sa.String(length=60), server_default="", nullable=False))
         batch_op.add_column(sa.Column("browser", sa.String(length=60), server_default="", nullable=False))
@@ -156,6 +158,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_web_sessions_login"))
         for column in ("fresh_ms", "way", "browser", "address"):
             batch_op.drop_column(column)
+    op.drop_index(op.f("ix_audit_subject"), "audit")
     with op.batch_alter_table("audit") as batch_op:
         batch_op.drop_column("redacted")
     with op.batch_alter_table("work_items") as batch_op:
