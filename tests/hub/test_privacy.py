@@ -17,7 +17,7 @@ from zhenbao.hub import consent, privacy
 from zhenbao.hub.access import break_glass
 from zhenbao.hub.person_export import export
 from zhenbao.hub.server import add_practitioner
-from zhenbao.hub.store import audit, organisations, person
+from zhenbao.hub.store import audit, organisations, person, terms
 from zhenbao.hub.store.organisations import Organisation
 from zhenbao.model.attachment import Attachment, MediaType
 from zhenbao.model.errors import InputError
@@ -326,7 +326,7 @@ def test_a_chain_that_was_written_anew_is_found_by_a_hash_kept_elsewhere(store: 
         kept = audit.rows(connection, 1)[0]
     with store.writing() as connection:
         connection.exec_driver_sql("delete from audit")
-        connection.exec_driver_sql(f"update meta set value = '0:{audit.GENESIS}' where key = 'audit'")
+        terms.set_setting(connection, "audit", f"0:{audit.GENESIS}")
         for _ in range(kept.number + 3):
             audit.append(connection, 1, "hub", "case-opened", "case:x")
     with store.reading() as connection:
@@ -346,7 +346,7 @@ def test_how_long_things_are_kept_has_a_source() -> None:
 def test_every_table_that_names_a_person_is_emptied(
     store: HubStore, case_id: UUID, officer: Practitioner, director: Practitioner, clock: HandClock, patient: Patient
 ) -> None:
-    """Whatever column of whatever table holds one of the person's ids: only receipts, requests and keys of time may stay."""
+    """Whatever column of whatever table holds one of the person's ids: only receipts and the request itself may stay."""
     with store.reading() as connection:
         found = person.ids(connection, patient.id)
     ids = {i.hex for group in (found.patients, found.encounters, found.observations, found.recordings, found.cases,
