@@ -142,7 +142,7 @@ class Provider:
         """
         from authlib.oidc.core import CodeIDToken
         from joserfc import jwt
-        from joserfc.errors import JoseError
+        from joserfc.errors import InvalidKeyIdError, JoseError
         from joserfc.jwk import KeySet
 
         metadata, keys = self._metadata()
@@ -150,7 +150,7 @@ class Provider:
         try:
             try:
                 decoded = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=_ALGORITHMS)
-            except ValueError:
+            except (ValueError, InvalidKeyIdError):
                 # A key that is not there: the provider may have changed its keys since they were fetched.
                 _, keys = self._metadata(again=True)
                 decoded = jwt.decode(token["id_token"], KeySet.import_key_set(keys), algorithms=_ALGORITHMS)
