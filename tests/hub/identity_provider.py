@@ -1,4 +1,6 @@
-"""A small identity provider on this machine, written with Authlib's server: one client, one person, every mistake by name."""
+"""A small identity provider on this machine, written with Authlib's server: one client, one person,
+every mistake by name.
+"""
 
 from __future__ import annotations
 

@@ -110,7 +110,9 @@ def test_a_request_to_share_goes_from_a_case_to_the_other_unit_and_back(
     page = browser.get(f"/cases/{cases['east']}")
     assert "另有 1 次就诊在其他机构" in page.text
     assert browser.get(f"/cases/{cases['west']}").status_code == 403
-    asked = send(browser, f"/cases/{cases['east']}", f"/cases/{cases['east']}/share", reason="转来<b>本院</b>", days="7")
+    asked = send(
+        browser, f"/cases/{cases['east']}", f"/cases/{cases['east']}/share", reason="转来<b>本院</b>", days="7"
+    )
     assert asked.headers["location"] == "/shares"
     assert "○ 待决定" in browser.get("/shares").text
     with client(store, []) as other:

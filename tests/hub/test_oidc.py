@@ -50,9 +50,7 @@ def browser(store: HubStore, provider: IdentityProvider, **more: Any) -> TestCli
 
     settings = Settings(provider.issuer, CLIENT_ID, CALLBACK, SECRET, "县统一身份", **more)
     app = create_app(store, oidc_provider=Provider(settings, store.clock))
-    return TestClient(
-        app, base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"}
-    )
+    return TestClient(app, base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"})
 
 
 @pytest.fixture
@@ -310,8 +308,14 @@ def test_a_provider_that_is_down_leaves_the_password(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("issuer = 'http://id.example.org'\nclient_id='a'\nredirect_uri='https://hub.example.org/oidc/callback'", "https"),
-        ("issuer = 'https://id.example.org'\nclient_id='a'\nredirect_uri='http://hub.example.org/oidc/callback'", "https"),
+        (
+            "issuer = 'http://id.example.org'\nclient_id='a'\nredirect_uri='https://hub.example.org/oidc/callback'",
+            "https",
+        ),
+        (
+            "issuer = 'https://id.example.org'\nclient_id='a'\nredirect_uri='http://hub.example.org/oidc/callback'",
+            "https",
+        ),
         ("issuer = 'https://id.example.org'", "ValidationError"),
         ("issuer =", "TOMLDecodeError"),
         (None, "FileNotFoundError"),

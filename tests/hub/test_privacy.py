@@ -346,7 +346,7 @@ def test_how_long_things_are_kept_has_a_source() -> None:
 def test_every_table_that_names_a_person_is_emptied(
     store: HubStore, case_id: UUID, officer: Practitioner, director: Practitioner, clock: HandClock, patient: Patient
 ) -> None:
-    """Whatever column of whatever table holds one of the person's ids: only receipts and the request itself may stay."""
+    """Whatever column of whatever table holds one of the person's ids: only receipts and the request stay."""
     with store.reading() as connection:
         found = person.ids(connection, patient.id)
     ids = {i.hex for group in (found.patients, found.encounters, found.observations, found.recordings, found.cases,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from zhenbao.hub import accounts_cli, kits_cli, rules_cli
+from zhenbao.hub import accounts_cli, kits_cli, privacy_cli, rules_cli
 from zhenbao.hub.ca_cli import app as ca_app
 from zhenbao.hub.ca_cli import broker_config
 from zhenbao.hub.options import HERE as _HERE
@@ -31,6 +31,7 @@ app.add_typer(ca_app, name="ca")
 app.command("broker-config", help=_words("ca.broker_config"))(broker_config)
 app.add_typer(kits_cli.kit, name="kit")
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(privacy_cli.app, name="privacy")
 
 RosterFile = Annotated[Path | None, typer.Option("--roster", help=_words("hub.cli.roster"))]
 
@@ -140,9 +141,10 @@ def stats(
     month: Annotated[str, typer.Option("--month", help=_words("hub.cli.stats.month"))] = "",
     org: Annotated[str, typer.Option("--org", help=_words("hub.cli.stats.org"))] = "county",
     csv_file: Annotated[Path | None, typer.Option("--csv", help=_words("hub.cli.stats.csv"))] = None,
+    pdf_file: Annotated[Path | None, typer.Option("--pdf", help=_words("hub.cli.stats.pdf"))] = None,
     as_json: Annotated[bool, typer.Option("--json", help=_words("hub.cli.as_json"))] = False,
 ) -> None:
-    from zhenbao.hub import statistics
+    from zhenbao.hub import referral_rates, statistics
     from zhenbao.hub.store import organisations
     from zhenbao.hub.store.period import indicators
     from zhenbao.model.time import local_text
@@ -153,13 +155,25 @@ def stats(
     with store.reading() as connection:
         orgs = organisations.subtree(connection, organisations.check(connection, org))
         found = indicators(connection, period, orgs, now_ms)
+        rates = referral_rates.rates(connection, period, orgs)
+        unit = organisations.find(connection, org)
+    if pdf_file is not None:
+        from zhenbao.hub.statistics_pdf import as_pdf
+
+        told = {"place": unit.name if unit else org, "month": month or local_text(now_ms)[:7]}
+        pdf_file.write_bytes(as_pdf(found, rates, _words, made=local_text(now_ms), **told))
     if csv_file is not None:
         csv_file.write_bytes(statistics.as_csv(found, _words))
-    elif as_json:
-        _json(found)
-    else:
-        for row in statistics.rows(found, _words):
-            typer.echo("  ".join(cell for cell in row if cell))
+    if csv_file is not None or pdf_file is not None:
+        return
+    if as_json:
+        _json({"indicators": found, "referral_rates": rates})
+        return
+    for row in statistics.rows(found, _words):
+        typer.echo("  ".join(cell for cell in row if cell))
+    for rate in rates:
+        if rate.alert:
+            typer.echo(_words("hub.stats.alert_line", name=rate.name, referrals=rate.referrals, visits=rate.visits))
 
 
 @app.command("audit", help=_words("hub.cli.audit"))
@@ -200,6 +214,34 @@ def show_audit(
         if altered:
             typer.echo(_words("hub.cli.reports_altered", reports=", ".join(map(str, altered))), err=True)
     if broken is not None or altered:
+        raise typer.Exit(1)
+
+
+@app.command("audit-verify", help=_words("hub.privacy.audit_verify"))
+def audit_verify(
+    directory: Directory = _HERE,
+    database: Database = "",
+    known: Annotated[list[str] | None, typer.Option("--known", help=_words("hub.privacy.audit_known"))] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_words("hub.cli.as_json"))] = False,
+) -> None:
+    from zhenbao.hub.reports import Reports
+    from zhenbao.hub.store import audit
+
+    kept = [audit.parse_known(text) for text in known or ()]
+    with closing(_store(directory, database)) as store:
+        with store.reading() as connection:
+            chain = audit.verify(connection, known=kept)
+        altered = Reports(store).altered()
+    if as_json:
+        _json({"chain": chain, "altered_reports": altered})
+    elif chain.broken is None and not altered:
+        typer.echo(_words("hub.privacy.audit_whole", rows=chain.rows, redacted=chain.redacted))
+        typer.echo(_words("hub.privacy.audit_keep", known=f"{chain.rows}:{chain.last_hash}"))
+    if chain.broken is not None:
+        typer.echo(_words("hub.cli.audit_broken", number=chain.broken), err=True)
+    if altered:
+        typer.echo(_words("hub.cli.reports_altered", reports=", ".join(map(str, altered))), err=True)
+    if chain.broken is not None or altered:
         raise typer.Exit(1)
 
 

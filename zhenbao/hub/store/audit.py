@@ -6,12 +6,14 @@ inserted row breaks every hash after it. Details name cases, reports and logins;
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, bindparam, select, update
 
 from zhenbao.hub.store.tables import audit, meta
+from zhenbao.model.errors import InputError
 
 GENESIS = "0" * 64
 REDACTED = "audit-redacted"
@@ -131,6 +133,18 @@ def redact(connection: Connection, at_ms: int, actor: str, subjects: Sequence[st
     if numbers:
         append(connection, at_ms, actor, REDACTED, "audit", numbers=",".join(map(str, numbers)))
     return len(numbers)
+
+
+def parse_known(text: str) -> tuple[int, str]:
+    """``12:ab34...`` as ``hub audit-verify`` prints it, to be kept on paper.
+
+    Raises:
+        InputError: ``audit-known``.
+    """
+    found = re.fullmatch(r"([0-9]{1,15}):([0-9a-f]{64})", text.strip())
+    if found is None:
+        raise InputError("audit-known")
+    return int(found[1]), found[2]
 
 
 @dataclass(frozen=True, slots=True)
