@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from zhenbao.hub import privacy
 from zhenbao.hub.person_export import export
+from zhenbao.hub.store import records
 from zhenbao.hub.web.cases import check_signature
 from zhenbao.hub.web.security import check_csrf, session_of
 from zhenbao.hub.web.site import Site
@@ -99,13 +100,17 @@ def _page(request: Request, error: InputError | None = None, typed: dict[str, st
     site: Site = request.app.state.site
     session = session_of(request, site.store)
     seer = site.worklist.viewer(session.practitioner)
+    listed = privacy.listed(site.store, session.practitioner)
+    with site.store.reading() as connection:
+        patients = {r.patient_id: records.patient(connection, r.patient_id) for r in listed}
     return site.page(
         request,
         "privacy.html",
         session=session,
         status=200 if error is None else 409,
         here="privacy",
-        listed=privacy.listed(site.store, session.practitioner),
+        listed=listed,
+        patients=patients,
         kinds=privacy.KINDS,
         checks=privacy.CHECKED,
         relations=privacy.RELATIONS,
