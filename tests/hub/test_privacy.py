@@ -13,16 +13,17 @@ from uuid import UUID
 
 import pytest
 
-from zhenbao.hub import consent, privacy
+from zhenbao.hub import consent, privacy, referral
 from zhenbao.hub.access import break_glass
 from zhenbao.hub.person_export import export
 from zhenbao.hub.server import add_practitioner
-from zhenbao.hub.store import audit, organisations, person, terms
+from zhenbao.hub.store import audit, organisations, person, referrals, terms
 from zhenbao.hub.store.organisations import Organisation
 from zhenbao.model.attachment import Attachment, MediaType
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.ids import uuid7
+from zhenbao.model.referral import UpForm
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -257,6 +258,24 @@ def test_what_the_law_keeps_is_shown_to_nobody_but_in_an_emergency(
     break_glass(store, heart, patient.id, "患者昏迷正在抢救")
     assert worklist.look(case_id, heart)[0].reports[0].conclusion == SECRET
     assert done.state == "done"
+
+
+def test_a_referral_under_way_waits_and_an_ended_one_is_shown_to_nobody(
+    store: HubStore, case_id: UUID, officer: Practitioner, director: Practitioner, heart: Practitioner
+) -> None:
+    with store.writing() as connection:
+        organisations.add(connection, Organisation("hospital-p", "省级医院", "province"))
+    form = UpForm("心内科", "三度房室传导阻滞", "黑矇", consent=True, physician="演示医师", physician_phone="1")
+    made = referral.write(store, case_id, heart, to_org="hospital-p", form=form)
+    with pytest.raises(InputError, match="privacy-treating"):
+        deletion(store, officer, director)
+    referral.move(store, made.id, heart, "withdrawn", note="患者未去")
+    deletion(store, officer, director)
+    with pytest.raises(InputError, match="referral-unknown"):
+        referral.look(store, made.id, heart)
+    with store.reading() as connection:
+        assert referrals.of_orgs(connection, ["county"], ended=True) == []
+        assert person.ids(connection, made.patient_id).referrals == (made.id,), "it is kept all the same"
 
 
 def test_after_fifteen_years_everything_goes_and_the_chain_still_holds(

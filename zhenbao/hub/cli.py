@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from zhenbao.hub import accounts_cli, kits_cli, privacy_cli, rules_cli
+from zhenbao.hub import accounts_cli, checks_cli, kits_cli, privacy_cli, rules_cli
 from zhenbao.hub.ca_cli import app as ca_app
 from zhenbao.hub.ca_cli import broker_config
 from zhenbao.hub.options import HERE as _HERE
@@ -217,34 +217,6 @@ def show_audit(
         raise typer.Exit(1)
 
 
-@app.command("audit-verify", help=_words("hub.privacy.audit_verify"))
-def audit_verify(
-    directory: Directory = _HERE,
-    database: Database = "",
-    known: Annotated[list[str] | None, typer.Option("--known", help=_words("hub.privacy.audit_known"))] = None,
-    as_json: Annotated[bool, typer.Option("--json", help=_words("hub.cli.as_json"))] = False,
-) -> None:
-    from zhenbao.hub.reports import Reports
-    from zhenbao.hub.store import audit
-
-    kept = [audit.parse_known(text) for text in known or ()]
-    with closing(_store(directory, database)) as store:
-        with store.reading() as connection:
-            chain = audit.verify(connection, known=kept)
-        altered = Reports(store).altered()
-    if as_json:
-        _json({"chain": chain, "altered_reports": altered})
-    elif chain.broken is None and not altered:
-        typer.echo(_words("hub.privacy.audit_whole", rows=chain.rows, redacted=chain.redacted))
-        typer.echo(_words("hub.privacy.audit_keep", known=f"{chain.rows}:{chain.last_hash}"))
-    if chain.broken is not None:
-        typer.echo(_words("hub.cli.audit_broken", number=chain.broken), err=True)
-    if altered:
-        typer.echo(_words("hub.cli.reports_altered", reports=", ".join(map(str, altered))), err=True)
-    if chain.broken is not None or altered:
-        raise typer.Exit(1)
-
-
 @app.command("quarantine", help=_words("hub.cli.quarantine"))
 def quarantine(
     directory: Directory = _HERE,
@@ -327,6 +299,8 @@ def restore(
 
 
 add_recovery_commands(app, _store)
+app.command("audit-verify", help=_words("hub.privacy.audit_verify"))(checks_cli.audit_verify)
+app.command("duty", help=_words("hub.duty.help"))(checks_cli.duty)
 
 
 def _json(value: object) -> None:

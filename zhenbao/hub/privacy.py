@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from zhenbao.hub.access import LONGEST_REASON, SHORTEST_REASON, viewer
 from zhenbao.hub.permission import Action, reach
-from zhenbao.hub.store import HubStore, audit, identities, person, records, work
+from zhenbao.hub.store import HubStore, audit, identities, person, records, referrals, work
 from zhenbao.hub.store.law_tables import privacy_requests
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.model.errors import InputError
@@ -159,7 +159,8 @@ def delete(store: HubStore, request_id: UUID, by: Practitioner) -> PrivacyReques
     """Carry a deletion out: what may go goes, what must be kept is restricted until it may.
 
     Raises:
-        InputError: ``denied-role``, ``privacy-unknown``, ``privacy-state``; ``privacy-treating``, a case is still open.
+        InputError: ``denied-role``, ``privacy-unknown``, ``privacy-state``; ``privacy-treating``, a case is still open
+            or a referral under way.
     """
     now_ms = store.clock.now_ms()
     with store.writing() as connection:
@@ -169,7 +170,8 @@ def delete(store: HubStore, request_id: UUID, by: Practitioner) -> PrivacyReques
             raise InputError("privacy-state")
         found = person.ids(connection, request.patient_id)
         cases = work.of_patients(connection, found.patients, 10_000)
-        if any(case.status == "open" for case in cases):
+        under_way = [r for r in referrals.of_patients(connection, found.patients) if r.state not in referrals.ENDED]
+        if under_way or any(case.status == "open" for case in cases):
             raise InputError("privacy-treating")
         kept_ms = person.kept_until_ms(connection, found)
         outcome: dict[str, object] = {"kits": list(found.kits)}
