@@ -36,8 +36,14 @@ class Viewer:
 
     def denial(self, action: Action, item: WorkItem) -> Denial | None:
         """Why they may not do this to a case; None: they may."""
-        opened = self.grant(item) is not None or item.patient_id in self.referred or item.id in self.again
-        standing = Standing(self._place(item.org_id), concerned(self.person, item), opened)
+        grant = self.grant(item)
+        standing = Standing(
+            self._place(item.org_id),
+            concerned(self.person, item),
+            grant is not None or item.patient_id in self.referred or item.id in self.again,
+            item.restricted_ms is not None,
+            grant is not None and grant.kind == "break-glass",
+        )
         return denial(self.person.role, action, standing)
 
     def may(self, action: Action, item: WorkItem) -> bool:
@@ -50,7 +56,9 @@ class Viewer:
 
     def grant(self, item: WorkItem) -> Grant | None:
         """The grant that opens a case's patient to them."""
-        return next((grant for grant in self.grants if grant.patient_id == item.patient_id), None)
+        opening = (g for g in self.grants if g.patient_id == item.patient_id and g.org_id in (None, item.org_id))
+        # An emergency look opens most.
+        return min(opening, key=lambda g: g.kind != "break-glass", default=None)
 
     def scope(self) -> Scope | None:
         """Which cases their list holds; None: no case at all."""
@@ -62,7 +70,8 @@ class Viewer:
             orgs=orgs,
             login=self.person.login if wide == "assigned" else None,
             specialty=self.person.specialty if wide == "assigned" else None,
-            patients=self.referred | {grant.patient_id for grant in self.grants},
+            patients=self.referred | {grant.patient_id for grant in self.grants if grant.org_id is None},
+            shared=frozenset((grant.patient_id, grant.org_id) for grant in self.grants if grant.org_id is not None),
         )
 
     def _place(self, org_id: str) -> Place:

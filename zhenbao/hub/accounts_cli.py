@@ -109,6 +109,29 @@ def user_code(
         typer.echo(second_factor.uri(secret, account, _words("hub.brand")))
 
 
+@user.command("identity", help=_words("hub.oidc.identity"))
+def user_identity(
+    account: Account,
+    issuer: Annotated[str, typer.Option("--issuer", help=_words("hub.oidc.issuer"))],
+    subject: Annotated[str, typer.Option("--subject", help=_words("hub.oidc.subject"))],
+    off: Annotated[bool, typer.Option("--off", help=_words("hub.oidc.off"))] = False,
+    directory: Directory = HERE,
+    database: Database = "",
+) -> None:
+    from zhenbao.hub.store import audit, oidc_flows
+
+    store = open_store(directory, database)
+    now_ms = store.clock.now_ms()
+    with store.writing() as connection:
+        if off:
+            oidc_flows.part(connection, issuer, subject)
+        else:
+            oidc_flows.join(connection, issuer, subject, account, now_ms)
+        action = "identity-parted" if off else "identity-joined"
+        audit.append(connection, now_ms, "admin", action, f"practitioner:{account}")
+    typer.echo(_words("hub.oidc.parted" if off else "hub.oidc.joined", login=account))
+
+
 @org.command("add", help=_words("hub.cli.org_add"))
 def org_add(
     id_: Annotated[str, typer.Argument(metavar="ID", help=_words("hub.cli.org_id"))],

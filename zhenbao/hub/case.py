@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from zhenbao.hub.access import Viewer, leads
 from zhenbao.hub.report_text import told
 from zhenbao.hub.routing import concerns
-from zhenbao.hub.store import claims, files, identities, people, records, report_forms, returned, work
+from zhenbao.hub.store import claims, files, identities, people, records, report_forms, returned, rule_versions, work
 from zhenbao.hub.store.claims import Claim, ClaimStep
 from zhenbao.hub.store.files import StoredFile
 from zhenbao.hub.store.people import Practitioner
@@ -109,10 +109,11 @@ class Case:
 
 def answered_by(connection: Connection, item: WorkItem, person: Practitioner) -> list[UUID]:
     """The readings of a case that a specialist's look and report count for, in order of their taking."""
+    table = rule_versions.of_case(connection, item.rules_version).table
     return [
         reading.id
         for reading, _ in records.observations_of(connection, item.encounter_id)
-        if leads(person, item) or concerns(reading, person.specialty or "")
+        if leads(person, item) or concerns(table, reading, person.specialty or "")
     ]
 
 
@@ -194,12 +195,14 @@ def _changed(connection: Connection, patient_id: UUID) -> bool:
 def _earlier(connection: Connection, item: WorkItem, seer: Viewer) -> tuple[tuple[Earlier, ...], int]:
     """Earlier visits within reach of who may open this case, whatever specialty they were for; how many lie beyond."""
     persons = identities.same_person(connection, item.patient_id)
-    opened = seer.grant(item) is not None
+    grant = seer.grant(item)
+    # A share opens what its own unit has; other grants open the person.
+    opened = grant is not None and grant.org_id is None
     earlier, elsewhere = [], 0
     for other in work.of_patients(connection, persons, _MOST_EARLIER + 1):
-        if other.id == item.id:
+        if other.id == item.id or other.restricted_ms is not None:
             continue
-        if not opened and other.org_id not in seer.orgs:
+        if not opened and other.org_id not in seer.orgs and seer.grant(other) is None:
             elsewhere += 1
             continue
         readings = tuple(reading for reading, _ in records.observations_of(connection, other.encounter_id))

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from zhenbao.hub import accounts_cli, kits_cli
+from zhenbao.hub import accounts_cli, checks_cli, kits_cli, privacy_cli, rules_cli
 from zhenbao.hub.ca_cli import app as ca_app
 from zhenbao.hub.ca_cli import broker_config, say_ending
 from zhenbao.hub.options import HERE as _HERE
@@ -31,6 +31,8 @@ app.add_typer(ca_app, name="ca")
 app.command("broker-config", help=_words("ca.broker_config"))(broker_config)
 app.add_typer(kits_cli.kit, name="kit")
 app.command("renew-keys", help=_words("hub.cli.renew_keys"))(kits_cli.renew_keys)
+app.add_typer(rules_cli.app, name="rules")
+app.add_typer(privacy_cli.app, name="privacy")
 
 _DAY_S = 86_400.0
 RosterFile = Annotated[Path | None, typer.Option("--roster", help=_words("hub.cli.roster"))]
@@ -53,6 +55,7 @@ def serve(
     web_address: Annotated[str, typer.Option("--web-address", help=_words("hub.cli.web_address"))] = "127.0.0.1",
     web_cert: Annotated[Path | None, typer.Option("--web-cert", help=_words("hub.cli.web_cert"))] = None,
     web_key: Annotated[Path | None, typer.Option("--web-key", help=_words("hub.cli.web_key"))] = None,
+    oidc: Annotated[Path | None, typer.Option("--oidc", help=_words("hub.oidc.option"))] = None,
 ) -> None:
     import signal
     import threading
@@ -74,6 +77,7 @@ def serve(
         push=push,
         web_host=web_address,
         web_tls=(web_cert, web_key) if web_cert is not None and web_key is not None else None,
+        oidc=oidc,
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -143,9 +147,10 @@ def stats(
     month: Annotated[str, typer.Option("--month", help=_words("hub.cli.stats.month"))] = "",
     org: Annotated[str, typer.Option("--org", help=_words("hub.cli.stats.org"))] = "county",
     csv_file: Annotated[Path | None, typer.Option("--csv", help=_words("hub.cli.stats.csv"))] = None,
+    pdf_file: Annotated[Path | None, typer.Option("--pdf", help=_words("hub.cli.stats.pdf"))] = None,
     as_json: Annotated[bool, typer.Option("--json", help=_words("hub.cli.as_json"))] = False,
 ) -> None:
-    from zhenbao.hub import statistics
+    from zhenbao.hub import referral_rates, statistics
     from zhenbao.hub.store import organisations
     from zhenbao.hub.store.period import indicators
     from zhenbao.model.time import local_text
@@ -156,13 +161,25 @@ def stats(
     with store.reading() as connection:
         orgs = organisations.subtree(connection, organisations.check(connection, org))
         found = indicators(connection, period, orgs, now_ms)
+        rates = referral_rates.rates(connection, period, orgs)
+        unit = organisations.find(connection, org)
+    if pdf_file is not None:
+        from zhenbao.hub.statistics_pdf import as_pdf
+
+        told = {"place": unit.name if unit else org, "month": month or local_text(now_ms)[:7]}
+        pdf_file.write_bytes(as_pdf(found, rates, _words, made=local_text(now_ms), **told))
     if csv_file is not None:
         csv_file.write_bytes(statistics.as_csv(found, _words))
-    elif as_json:
-        _json(found)
-    else:
-        for row in statistics.rows(found, _words):
-            typer.echo("  ".join(cell for cell in row if cell))
+    if csv_file is not None or pdf_file is not None:
+        return
+    if as_json:
+        _json({"indicators": found, "referral_rates": rates})
+        return
+    for row in statistics.rows(found, _words):
+        typer.echo("  ".join(cell for cell in row if cell))
+    for rate in rates:
+        if rate.alert:
+            typer.echo(_words("hub.stats.alert_line", name=rate.name, referrals=rate.referrals, visits=rate.visits))
 
 
 @app.command("audit", help=_words("hub.cli.audit"))
@@ -288,6 +305,8 @@ def restore(
 
 
 add_recovery_commands(app, _store)
+app.command("audit-verify", help=_words("hub.privacy.audit_verify"))(checks_cli.audit_verify)
+app.command("duty", help=_words("hub.duty.help"))(checks_cli.duty)
 
 
 def _json(value: object) -> None:

@@ -94,7 +94,8 @@ def _seen(connection: Connection, store: HubStore, by: Practitioner, patient_id:
     if not seer.allowed("merge"):
         raise InputError("denied-role")
     cases = work.of_patients(connection, [patient_id], 50)
-    if not any(case.org_id in seer.orgs or seer.grant(case) is not None for case in cases):
+    shown = [case for case in cases if case.restricted_ms is None]
+    if not any(case.org_id in seer.orgs or seer.grant(case) is not None for case in shown):
         return None
     return records.patient(connection, patient_id)
 

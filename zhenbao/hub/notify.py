@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zhenbao.model.errors import InputError
+from zhenbao.model.errors import InputError, StorageError
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 FILE = "notices.jsonl"
+FAMILY_FILE = "family.jsonl"
 
 
 def notice(call: Call, words: Words) -> str:
@@ -73,6 +74,22 @@ def to_services(urls: Sequence[str]) -> Callable[[Call], None]:
             _log.error("a notice could not be sent")
 
     return tell
+
+
+def family_to_file(path: Path, clock: Clock) -> Callable[[str, str], None]:
+    """A sink for messages to families: takes a case's code and a telephone, adds a line of JSON."""
+    text = Words()("hub.family.text")
+
+    def send(code: str, phone: str) -> None:
+        line = json.dumps({"at_ms": clock.now_ms(), "code": code, "phone": phone, "text": text}, ensure_ascii=False)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with open(descriptor, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise StorageError("family-write", reason=type(error).__name__) from None
+
+    return send
 
 
 def all_of(*sinks: Callable[[Call], None]) -> Callable[[Call], None]:

@@ -19,6 +19,7 @@ Role = Literal[
     "technician",
     "admin",
     "auditor",
+    "privacy-officer",
 ]
 Action = Literal[
     "list",
@@ -42,10 +43,16 @@ Action = Literal[
     "accounts",
     "organisations",
     "audit",
+    "share-ask",
+    "share-decide",
+    "consent",
+    "privacy",
+    "privacy-approve",
+    "rules",
 ]
 Reach = Literal["own", "subtree", "assigned", "granted", "all"]
 Place = Literal["own", "below", "outside"]
-Denial = Literal["denied-role", "denied-outside", "denied-unassigned", "denied-grant"]
+Denial = Literal["denied-role", "denied-outside", "denied-unassigned", "denied-grant", "denied-restricted"]
 
 CLINICAL: tuple[Role, ...] = ("specialist", "township-doctor")
 """Roles that write reports, and therefore have a specialty."""
@@ -61,6 +68,10 @@ class Standing:
     """Theirs by specialty, by name, or jointly."""
     granted: bool = False
     """A grant that has not ended opens the patient to them."""
+    restricted: bool = False
+    """The case is only kept: the person asked for its deletion, and the law wants it kept."""
+    emergency: bool = False
+    """The grant is an emergency look: saving a life goes before a restriction."""
 
 
 def reach(role: Role, action: Action) -> Reach | None:
@@ -79,6 +90,8 @@ def denial(role: Role, action: Action, standing: Standing) -> Denial | None:
     allowed = reach(role, action)
     if allowed is None:
         return "denied-role"
+    if standing.restricted and not (standing.granted and standing.emergency and action == "open"):
+        return "denied-restricted" if action != "break-glass" else None
     if allowed == "all":
         return None
     if standing.granted and action in ("list", "open", "opine"):

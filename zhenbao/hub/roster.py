@@ -86,6 +86,24 @@ class Roster:
         """The first row of this specialty that is on duty."""
         return next((d for d in self.duty if d.specialty == specialty and d.covers(unix_ms)), None)
 
+    def gaps(self, specialty: str) -> tuple[tuple[str, str], ...]:
+        """The hours of a day (Beijing time) in which nobody of a specialty is on duty, as ``("20:00", "08:00")``."""
+        minutes = range(24 * 60)
+        free = [not any(d.specialty == specialty and d.covers(_at(minute)) for d in self.duty) for minute in minutes]
+        if all(free):
+            return (("00:00", "24:00"),)
+        # A gap over midnight is one: walk from where somebody is on duty.
+        start = free.index(False)
+        found, begun = [], None
+        for step in range(start, start + 24 * 60 + 1):
+            minute = step % (24 * 60)
+            if free[minute] and begun is None:
+                begun = minute
+            elif not free[minute] and begun is not None:
+                found.append((_clock(begun), _clock(minute)))
+                begun = None
+        return tuple(found)
+
     def place_of(self, kit_id: str) -> Kit:
         """The kit's village and telephone; empty where the file does not list it."""
         return next((k for k in self.kit if k.id == kit_id), Kit(kit_id))
@@ -98,6 +116,15 @@ class Roster:
             if row.second == login:
                 return row.second_phone
         return ""
+
+
+def _at(minute: int) -> int:
+    """An instant (Unix ms) at this minute of some day in Beijing."""
+    return (minute - 8 * 60) % (24 * 60) * 60_000
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
 def load_roster(file: Path | None = None) -> Roster:

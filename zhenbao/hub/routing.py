@@ -1,12 +1,13 @@
 """From what was found in one visit to who answers, and by when. Values in, a value out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from zhenbao import rules
 from zhenbao.hub.roster import Roster
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.observation import Observation
+from zhenbao.rules import RouteTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Placement:
     """Nobody of the specialty is on duty."""
     ack_min: int | None
     report_min: int | None
+    joint: tuple[str, ...] = ()
+    """Who else is asked for their part."""
 
 
 def place(
@@ -40,6 +43,8 @@ def place(
     late_min: float,
     roster: Roster,
     at_ms: int,
+    table: RouteTable | None = None,
+    lowered: Iterable[tuple[str, Urgency]] = (),
 ) -> Placement:
     """Route the findings of one visit.
 
@@ -50,13 +55,19 @@ def place(
         late_min: minutes from the taking to the receipt of the reading that is most urgent.
         roster: who is on duty.
         at_ms: the hub's time.
+        table: of routes; None: the program's.
+        lowered: see ``rules.route_for``.
     """
-    routing = rules.route_for(findings, age_years=age_years, chest_pain=chest_pain, now_late_min=late_min)
+    table = table or rules.program_table()
+    routing = rules.route_for(
+        findings, age_years=age_years, chest_pain=chest_pain, now_late_min=late_min, table=table, lowered=lowered
+    )
+    others = tuple(route.route_id for route in routing.others)
     owner, phone, fallback = _owner(routing.specialty, routing.urgency, roster, at_ms)
     return Placement(
         urgency=routing.urgency,
         route_id=routing.route.route_id,
-        other_routes=tuple(route.route_id for route in routing.others),
+        other_routes=others,
         lead_rule=routing.findings[0].rule_id if routing.findings else None,
         specialty=routing.specialty,
         second_specialty=routing.second_specialty,
@@ -66,25 +77,26 @@ def place(
         fallback=fallback,
         ack_min=routing.clocks.ack_min,
         report_min=routing.clocks.report_min,
+        joint=joint_specialties(table, others, routing.specialty, routing.second_specialty),
     )
 
 
-def joint_specialties(other_routes: Sequence[str], *leading: str | None) -> tuple[str, ...]:
+def joint_specialties(table: RouteTable, other_routes: Sequence[str], *leading: str | None) -> tuple[str, ...]:
     """Who else is asked for their part of a case: the first specialties of the routes that do not lead it."""
     wanted = set(other_routes)
-    asked = (route.first_specialty for route in rules.routes() if route.route_id in wanted)
+    asked = (route.first_specialty for route in table.routes if route.route_id in wanted)
     return tuple(dict.fromkeys(s for s in asked if s is not None and s not in leading))
 
 
 def routes_to(specialty: str) -> tuple[str, ...]:
-    """The routes on which a specialty answers first."""
+    """The program's routes on which a specialty answers first: for cases that were ranked before versions were kept."""
     return tuple(route.route_id for route in rules.routes() if route.first_specialty == specialty)
 
 
-def concerns(reading: Observation, specialty: str) -> bool:
+def concerns(table: RouteTable, reading: Observation, specialty: str) -> bool:
     """Whether one of a reading's findings is this specialty's to answer."""
     found = {finding.rule_id for finding in reading.findings if finding.status == "present"}
-    return any(route.first_specialty == specialty and found & set(route.trigger.rules) for route in rules.routes())
+    return any(route.first_specialty == specialty and found & set(route.trigger.rules) for route in table.routes)
 
 
 def _owner(specialty: str | None, urgency: Urgency, roster: Roster, at_ms: int) -> tuple[str | None, str, bool]:

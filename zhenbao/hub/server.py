@@ -17,13 +17,14 @@ from zhenbao.hub.issued import FILE as ISSUED
 from zhenbao.hub.issued import FOLDER as CA_FOLDER
 from zhenbao.hub.issued import IssuedBook
 from zhenbao.hub.keys import HubKeyring, add_kit
-from zhenbao.hub.notify import FILE, all_of, to_file, to_services
+from zhenbao.hub.notify import FAMILY_FILE, FILE, all_of, family_to_file, to_file, to_services
+from zhenbao.hub.oidc import Provider, load_settings
 from zhenbao.hub.permission import Role
 from zhenbao.hub.presence import keep_up
 from zhenbao.hub.push import Pusher
 from zhenbao.hub.reports import Reports
 from zhenbao.hub.roster import Roster, load_roster
-from zhenbao.hub.store import Counters, HubStore, audit, organisations, people
+from zhenbao.hub.store import Counters, HubStore, audit, organisations, people, rule_versions
 from zhenbao.hub.store.people import Practitioner
 from zhenbao.hub.store.work import WorkItem
 from zhenbao.hub.watch import watch
@@ -72,9 +73,10 @@ class Hub:
         push: alert people's devices through the services of their browsers, with this contact for the services
             (``mailto:`` or ``https:``); empty: nothing leaves by that way.
         keys: the Ed25519 key that signs a kit's HTTPS requests, by its name on the road; None: the CA's list.
+        oidc: settings of the county's identity provider (see ``hub.oidc``); None: there is none.
 
     Raises:
-        InputError: ``roster``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing``,
+        InputError: ``roster``, ``rules-table``, ``hub-broker``, ``hub-plain-web``, ``tls-file``, ``notify-missing``,
             ``notify-url``, ``push-missing`` or ``push-contact``.
         StorageError: ``hub-database``.
     """
@@ -96,6 +98,7 @@ class Hub:
         web_tls: tuple[Path, Path] | None = None,
         keys: Callable[[str], bytes | None] | None = None,
         push: str = "",
+        oidc: Path | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         if web_tls is None and web_host not in _LOOPBACK:
@@ -116,6 +119,8 @@ class Hub:
         duty = roster if isinstance(roster, Roster) else load_roster(roster)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.store = HubStore(database or f"sqlite:///{(directory / DATABASE).absolute()}", self.clock, duty)
+        with self.store.reading() as connection:
+            rule_versions.active(connection)  # a hub never starts with rules that contradict this program
         self.keyring = HubKeyring(self.store, directory)
         self.worklist = Worklist(self.store)
         self.reports = Reports(self.store)
@@ -123,6 +128,8 @@ class Hub:
         self._pusher = Pusher(self.store, directory, push) if push else None
         alerts = (self._pusher.call,) if self._pusher is not None else ()
         self._notify = all_of(to_file(directory / FILE, self.clock), *services, *alerts)
+        self._oidc = Provider(load_settings(oidc), self.clock) if oidc is not None else None
+        self._tell_family = family_to_file(directory / FAMILY_FILE, self.clock)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._web: uvicorn.Server | None = None
@@ -272,6 +279,8 @@ class Hub:
             sign=self.keyring.sign_probe,
             sync=sync,
             pusher=self._pusher,
+            tell_family=self._tell_family,
+            oidc_provider=self._oidc,
         )
         self._newsroom = app.state.newsroom
         listening = socket.socket(socket.AF_INET6 if ":" in self._web_host else socket.AF_INET)

@@ -109,9 +109,13 @@ def _who(connection: Connection, store: HubStore, item: WorkItem, to: To, now_ms
     """Login and telephone of whom a step calls; where nobody is named, the hub's desk."""
     roster = store.roster
     if to == "second-line" and item.specialty is not None:
-        duty = roster.on_duty(item.specialty, now_ms)
-        if duty is not None and duty.second:
-            return duty.second, duty.second_phone
+        # Where nobody of the specialty is on duty the emergency doctors have it: their second line stands behind.
+        for specialty in (item.specialty, roster.desk.emergency):
+            duty = roster.on_duty(specialty, now_ms)
+            if duty is not None:
+                if duty.second:
+                    return duty.second, duty.second_phone
+                break
     elif to != "desk":
         contact = roster.contact_for(to, item.specialty, organisations.above(connection, item.org_id))
         if contact is not None:

@@ -6,7 +6,7 @@ Nothing here diagnoses: a finding is a hint on the device (初筛提示) until a
 from zhenbao.model.finding import Finding
 from zhenbao.rules.judge import DOMAINS, evaluate, facts, facts_behind
 from zhenbao.rules.routes import Route, Trigger, routes
-from zhenbao.rules.routing import Routing, route_for
+from zhenbao.rules.routing import RouteTable, Routing, program_table, route_for
 from zhenbao.rules.table import Bilingual, Clocks, Rule, all_rules, clocks, rule
 from zhenbao.rules.terms import Code, Specialty, codes, specialties
 
@@ -17,6 +17,7 @@ __all__ = [
     "Code",
     "Finding",
     "Route",
+    "RouteTable",
     "Routing",
     "Rule",
     "Specialty",
@@ -27,6 +28,7 @@ __all__ = [
     "evaluate",
     "facts",
     "facts_behind",
+    "program_table",
     "route_for",
     "routes",
     "rule",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
 from zhenbao.model.finding import Evidence, Finding, Urgency
 from zhenbao.model.quantity import Quantity
@@ -39,8 +40,12 @@ def domain_conditions(name: str) -> Domain:
     """
     if name not in DOMAINS:
         raise ValueError(f"no rules for {name!r}; there are {', '.join(DOMAINS)}")
-    text = files(__package__).joinpath("conditions", f"{name}.toml").read_text(encoding="utf-8")
-    return parse_domain(name, tomllib.loads(text), {r.rule_id: r.urgency for r in rules_by_id().values()})
+    return parse_domain(name, condition_table(name), {r.rule_id: r.urgency for r in rules_by_id().values()})
+
+
+def condition_table(name: str) -> dict[str, Any]:
+    """A domain's file as it is written: a fresh copy."""
+    return tomllib.loads(files(__package__).joinpath("conditions", f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def evaluate(
@@ -68,8 +73,18 @@ def evaluate(
     Raises:
         ValueError: no such domain, or a value in a unit that its rules do not know (judging it would be guessing).
     """
-    rules = domain_conditions(domain)
-    return _Reading(rules, values, context).findings()
+    return evaluate_in(domain_conditions(domain), values, context)
+
+
+def evaluate_in(
+    domain: Domain, values: Mapping[str, Quantity], context: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Finding, ...]:
+    """As :func:`evaluate`, with conditions that a county has changed.
+
+    Raises:
+        ValueError: a value in a unit that its rules do not know.
+    """
+    return _Reading(domain, values, context).findings()
 
 
 def facts(domain: str) -> Mapping[str, tuple[str, ...]]:

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
 from zhenbao.model.finding import Finding, Urgency
-from zhenbao.rules.routes import Route, routes
+from zhenbao.rules.routes import Route, TriggerKind, routes
 from zhenbao.rules.table import Clocks, clocks
+
+
+@dataclass(frozen=True, eq=False)
+class RouteTable:
+    """All routes, ready to be asked. Two tables are the same only if they are one object."""
+
+    routes: tuple[Route, ...]
+    order: dict[str, int] = field(init=False)
+    _only: dict[str, Route] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order", {route.route_id: place for place, route in enumerate(self.routes)})
+        # The first of a kind: of kinds that no rule takes the table has one each.
+        object.__setattr__(self, "_only", {route.trigger.kind: route for route in reversed(self.routes)})
+
+    def only(self, kind: TriggerKind) -> Route:
+        """The route of a kind of which the table has one."""
+        return self._only[kind]
+
+    def find(self, route_id: str) -> Route | None:
+        """A route by its id."""
+        place = self.order.get(route_id)
+        return None if place is None else self.routes[place]
+
+
+@cache
+def program_table() -> RouteTable:
+    """The table that comes with the program."""
+    return RouteTable(routes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +79,13 @@ class Routing:
 
 
 def route_for(
-    findings: Iterable[Finding], *, age_years: int | None = None, chest_pain: str = "unknown", now_late_min: float = 0.0
+    findings: Iterable[Finding],
+    *,
+    age_years: int | None = None,
+    chest_pain: str = "unknown",
+    now_late_min: float = 0.0,
+    table: RouteTable | None = None,
+    lowered: Iterable[tuple[str, Urgency]] = (),
 ) -> Routing:
     """Route a visit by all its findings.
 
@@ -62,9 +97,14 @@ def route_for(
         age_years: completed years; None: unknown.
         chest_pain: ``yes``, ``no`` or ``unknown``.
         now_late_min: minutes from capture to receipt at the hub.
+        table: of routes; None: the program's.
+        lowered: rules whose route counts as less urgent here (see ``profiles.toml``), and as how urgent.
     """
-    elderly, late = _only("elderly").trigger, _only("late").trigger
+    table = table or program_table()
+    elderly, late = table.only("elderly").trigger, table.only("late").trigger
     return _routing(
+        table,
+        tuple(lowered),
         tuple(findings),
         age_years is not None and age_years >= (elderly.age_from_years or 0),
         chest_pain,
@@ -73,29 +113,37 @@ def route_for(
 
 
 @lru_cache(maxsize=256)
-def _routing(findings: tuple[Finding, ...], is_elderly: bool, chest_pain: str, came_late: bool) -> Routing:
+def _routing(
+    table: RouteTable,
+    lowered: tuple[tuple[str, Urgency], ...],
+    findings: tuple[Finding, ...],
+    is_elderly: bool,
+    chest_pain: str,
+    came_late: bool,
+) -> Routing:
+    lower = dict(lowered)
     present = [f for f in findings if f.status == "present" and f.urgency is not Urgency.GREEN]
     taken: dict[str, _Taken] = {}
     for finding in present:
-        matching = [route for route in routes() if _takes(route, finding, chest_pain)] or [_only("unknown-rule")]
-        for route in matching:
-            taken.setdefault(route.route_id, _Taken(route, ())).add(finding)
+        matching = [route for route in table.routes if _takes(route, finding, chest_pain)]
+        for route in matching or [table.only("unknown-rule")]:
+            taken.setdefault(route.route_id, _Taken(route, lower)).add(finding)
     if chest_pain == "yes":
-        pain = _only("chest-pain")
-        taken.setdefault(pain.route_id, _Taken(pain, ()))
+        pain = table.only("chest-pain")
+        taken.setdefault(pain.route_id, _Taken(pain, lower))
     undetermined = [f for f in findings if f.status == "undetermined" and f.urgency is not Urgency.GREEN]
     if not taken:
-        route = _only("undetermined" if undetermined else "normal")
-        taken[route.route_id] = _Taken(route, ())
-    ordered = sorted(taken.values(), key=lambda t: (t.urgency.rank, _order()[t.route.route_id]))
-    elderly = _only("elderly")
+        route = table.only("undetermined" if undetermined else "normal")
+        taken[route.route_id] = _Taken(route, lower)
+    ordered = sorted(taken.values(), key=lambda t: (t.urgency.rank, table.order[t.route.route_id]))
+    elderly = table.only("elderly")
     yellow = sum(t.urgency is Urgency.YELLOW for t in ordered)
     # The joint request replaces the single ones; beside something more urgent it stands among the others.
     if is_elderly and yellow >= (elderly.trigger.yellow_from or 0):
         place = next(n for n, t in enumerate(ordered) if t.urgency is Urgency.YELLOW)
-        ordered.insert(place, _Taken(elderly, ()))
+        ordered.insert(place, _Taken(elderly, lower))
     first = ordered[0]
-    late = _only("late")
+    late = table.only("late")
     is_late = first.urgency is Urgency.RED and came_late
     return Routing(
         first.urgency,
@@ -110,15 +158,17 @@ def _routing(findings: tuple[Finding, ...], is_elderly: bool, chest_pain: str, c
 class _Taken:
     """A route and the findings that take it."""
 
-    def __init__(self, route: Route, findings: tuple[Finding, ...]) -> None:
-        self.route = route
-        self.findings = findings
+    def __init__(self, route: Route, lowered: dict[str, Urgency]) -> None:
+        self.route, self.lowered = route, lowered
+        self.findings: tuple[Finding, ...] = ()
 
     def add(self, finding: Finding) -> None:
         self.findings += (finding,)
 
     @property
     def urgency(self) -> Urgency:
+        if self.findings and all(f.rule_id in self.lowered for f in self.findings):
+            return min((self.lowered[f.rule_id] for f in self.findings), key=lambda u: u.rank)
         return min((self.route.urgency, *(f.urgency for f in self.findings)), key=lambda u: u.rank)
 
 
@@ -129,14 +179,3 @@ def _takes(route: Route, finding: Finding, chest_pain: str) -> bool:
     if trigger.if_urgency is not None and finding.urgency is not trigger.if_urgency:
         return False
     return trigger.if_chest_pain is None or trigger.if_chest_pain == ("no" if chest_pain == "no" else "yes")
-
-
-@cache
-def _order() -> dict[str, int]:
-    return {route.route_id: place for place, route in enumerate(routes())}
-
-
-@cache
-def _only(kind: str) -> Route:
-    """The route of a kind of which the table has one."""
-    return next(route for route in routes() if route.trigger.kind == kind)

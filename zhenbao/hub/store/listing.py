@@ -80,7 +80,9 @@ def _wanted(filters: Filters, reader: Reader) -> list[ColumnElement[bool]]:
     c = work_items.c
     wanted: list[ColumnElement[bool]] = [c.status == "open" if filters.shown == "open" else c.status != "open"]
     if reader.scope is not None:
-        wanted.append(or_(_within(reader.scope), c.patient_id.in_(reader.scope.patients)))
+        opened: list[ColumnElement[bool]] = [c.patient_id.in_(reader.scope.patients)]
+        opened += [and_(c.patient_id == patient, c.org_id == org) for patient, org in reader.scope.shared]
+        wanted += [or_(_within(reader.scope), *opened), c.restricted_ms.is_(None)]
     if filters.urgency is not None:
         wanted.append(c.urgency_rank == filters.urgency.rank)
     if filters.specialty:
@@ -117,6 +119,10 @@ def _within(scope: Scope) -> ColumnElement[bool]:
             theirs,
             work_items.c.specialty == own,
             and_(work_items.c.second_specialty == own, work_items.c.specialty.is_not(None)),
-            *((" " + work_items.c.other_routes + " ").contains(f" {route_id} ") for route_id in routes_to(own)),
+            (" " + work_items.c.joint + " ").contains(f" {own} "),
+            and_(
+                work_items.c.joint.is_(None),
+                or_(*((" " + work_items.c.other_routes + " ").contains(f" {id_} ") for id_ in routes_to(own))),
+            ),
         )
     return and_(there, theirs)

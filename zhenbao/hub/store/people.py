@@ -21,6 +21,8 @@ REST_MINUTES = 15
 """How long an account rests after that."""
 SESSION_HOURS = 12
 """A shift."""
+FRESH_MINUTES = 5
+"""So long after the identity provider has asked anew a person may sign without their password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,21 @@ class Session:
     csrf: str
     id: bytes = b""
     """The hash of its token: what may be kept of it."""
+    way: str = "password"
+    """``password`` or ``oidc``: how it began."""
+    fresh_ms: int = 0
+    """When the identity provider last asked anew who this is; 0: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSession:
+    """One of a person's sessions, as a list shows it."""
+
+    name: str
+    created_ms: int
+    address: str
+    browser: str
+    way: str
 
 
 def add(connection: Connection, person: Practitioner, password: str, now_ms: int) -> None:
@@ -193,12 +210,30 @@ def set_second_factor(connection: Connection, login: str, secret: bytes | None) 
     connection.execute(delete(web_sessions).where(web_sessions.c.login == login))
 
 
-def open_session(connection: Connection, login: str, now_ms: int) -> tuple[str, str]:
+def open_session(
+    connection: Connection,
+    login: str,
+    now_ms: int,
+    *,
+    address: str = "",
+    browser: str = "",
+    way: str = "password",
+    fresh_ms: int = 0,
+) -> tuple[str, str]:
     """Begin a session; returns its token (for the cookie; only its hash is kept) and its CSRF token."""
     token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     connection.execute(delete(web_sessions).where(web_sessions.c.created_ms < now_ms - SESSION_HOURS * 3_600_000))
     connection.execute(
-        insert(web_sessions).values(token_sha256=_digest(token), login=login, csrf=csrf, created_ms=now_ms)
+        insert(web_sessions).values(
+            token_sha256=_digest(token),
+            login=login,
+            csrf=csrf,
+            created_ms=now_ms,
+            address=address[:60],
+            browser=browser[:60],
+            way=way,
+            fresh_ms=fresh_ms,
+        )
     )
     return token, csrf
 
@@ -206,7 +241,7 @@ def open_session(connection: Connection, login: str, now_ms: int) -> tuple[str, 
 def session(connection: Connection, token: str, now_ms: int) -> Session | None:
     """The session of a cookie, if it has not ended and its practitioner may still log in."""
     row = connection.execute(
-        select(practitioners, web_sessions.c.csrf)
+        select(practitioners, web_sessions.c.csrf, web_sessions.c.way, web_sessions.c.fresh_ms)
         .join(web_sessions, web_sessions.c.login == practitioners.c.login)
         .where(
             web_sessions.c.token_sha256 == _digest(token),
@@ -216,7 +251,7 @@ def session(connection: Connection, token: str, now_ms: int) -> Session | None:
     ).one_or_none()
     if row is None:
         return None
-    return Session(_practitioner(row), row.csrf, _digest(token))
+    return Session(_practitioner(row), row.csrf, _digest(token), row.way, row.fresh_ms)
 
 
 def alive(connection: Connection, ids: Collection[bytes], now_ms: int) -> frozenset[bytes]:
@@ -233,6 +268,62 @@ def alive(connection: Connection, ids: Collection[bytes], now_ms: int) -> frozen
         )
     )
     return frozenset(connection.execute(found).scalars())
+
+
+def session_name(token: str) -> str:
+    """What a list calls a session: tells nothing of its token."""
+    return _digest(token).hex()[:16]
+
+
+def sessions_of(connection: Connection, login: str, now_ms: int) -> list[OwnSession]:
+    """A person's sessions that have not ended, newest first."""
+    found = (
+        select(web_sessions)
+        .where(web_sessions.c.login == login, web_sessions.c.created_ms >= now_ms - SESSION_HOURS * 3_600_000)
+        .order_by(web_sessions.c.created_ms.desc())
+    )
+    return [
+        OwnSession(r.token_sha256.hex()[:16], r.created_ms, r.address, r.browser, r.way)
+        for r in connection.execute(found)
+    ]
+
+
+def end_session(connection: Connection, login: str, name: str) -> None:
+    """End one of a person's sessions by its name in the list."""
+    own = connection.execute(select(web_sessions.c.token_sha256).where(web_sessions.c.login == login)).scalars()
+    for digest in [d for d in own if d.hex()[:16] == name]:
+        connection.execute(delete(web_sessions).where(web_sessions.c.token_sha256 == digest))
+
+
+def refresh_session(connection: Connection, login: str, token_sha256: bytes, now_ms: int) -> None:
+    """The identity provider has just asked anew who sits at this browser."""
+    connection.execute(
+        update(web_sessions)
+        .where(web_sessions.c.token_sha256 == token_sha256, web_sessions.c.login == login)
+        .values(fresh_ms=now_ms)
+    )
+
+
+def has_second_factor(connection: Connection, login: str) -> bool:
+    """Whether an account has a one-time code."""
+    stored = select(practitioners.c.totp_secret).where(practitioners.c.login == login)
+    return connection.execute(stored).scalar() is not None
+
+
+def take_code(connection: Connection, login: str, code: str, now_ms: int) -> bool:
+    """Judge a one-time code alone; a wrong one counts and rests the account as a wrong password does."""
+    row = connection.execute(select(practitioners).where(practitioners.c.login == login).with_for_update()).one()
+    if row.rests_until_ms > now_ms or row.totp_secret is None:
+        return False
+    account = update(practitioners).where(practitioners.c.login == login)
+    step = second_factor.matching_step(row.totp_secret, code, now_ms / 1000, after_step=row.totp_counter)
+    if step is None:
+        rests = row.wrong + 1 >= MOST_WRONG
+        until_ms = now_ms + REST_MINUTES * 60_000 if rests else row.rests_until_ms
+        connection.execute(account.values(wrong=0 if rests else row.wrong + 1, rests_until_ms=until_ms))
+        return False
+    connection.execute(account.values(wrong=0, totp_counter=step))
+    return True
 
 
 def close_session(connection: Connection, token: str) -> None:

@@ -17,9 +17,9 @@ from uuid import UUID
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from zhenbao.hub.roster import Roster
-from zhenbao.hub.routing import Placement
+from zhenbao.hub.routing import Placement, joint_specialties
 from zhenbao.hub.routing import place as route
-from zhenbao.hub.store import audit, organisations, search, work
+from zhenbao.hub.store import audit, organisations, rule_versions, search, work
 from zhenbao.hub.store.rows import insert_all
 from zhenbao.hub.store.tables import encounters, observations, patients, reports, work_items
 from zhenbao.hub.store.work import HUB, WorkItem, as_item
@@ -28,6 +28,7 @@ from zhenbao.model.ids import uuid7
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter
 from zhenbao.model.time import age_years
+from zhenbao.rules.ruleset import RuleSet
 from zhenbao.sync.envelope import Body, unpack
 
 Unpack = Callable[[str, bytes], Body]
@@ -72,6 +73,8 @@ class _Known:
     chest_pain: dict[UUID, str]
     """As the encounter says, where it has come."""
     org_of_kit: dict[str, str]
+    rules: RuleSet
+    """In force now."""
 
 
 @dataclass(slots=True)
@@ -87,12 +90,13 @@ class _Changes:
             rows[tuple(columns)].append({"item_id": item_id, **columns})
         return rows.values()
 
-    def note(self, action: str, item_id: UUID, placement: Placement) -> None:
+    def note(self, action: str, item_id: UUID, placement: Placement, version: str) -> None:
         detail = {
             "urgency": placement.urgency.value,
             "route": placement.route_id,
             "specialty": placement.specialty or "-",
             "owner": placement.owner or "-",
+            "rules": version,
         }
         self.deeds.append(audit.Deed(action, f"case:{item_id}", detail))
 
@@ -159,6 +163,7 @@ def _look_up(connection: Connection, ids: list[UUID], unpack_: Unpack) -> _Known
         {row.id: row.birth_date for row in connection.execute(_BORN, {"ids": people})},
         chest_pain,
         organisations.of_kits(connection, {reading.kit_id for reading in last}),
+        rule_versions.active(connection),
     )
 
 
@@ -184,24 +189,26 @@ def _place(
     if item is None:
         item_id = uuid7(now_ms)
         org_id = known.org_of_kit[last.kit_id]
-        columns = _columns(placement, deciding, now_ms)
+        columns = _columns(placement, deciding, now_ms, known.rules)
         changes.opened.append({"id": item_id, "encounter_id": encounter_id, "org_id": org_id, **columns})
-        changes.note("case-opened", item_id, placement)
+        changes.note("case-opened", item_id, placement, known.rules.version)
     elif completed and item.status == "open" and item.acknowledged_ms is None:
-        changes.ranked.append((item.id, _columns(placement, deciding, item.ranked_ms)))
+        changes.ranked.append((item.id, _columns(placement, deciding, item.ranked_ms, known.rules)))
         if placement.urgency is not item.urgency:
-            changes.note("case-ranked", item.id, placement)
+            changes.note("case-ranked", item.id, placement, known.rules.version)
     elif item.status == "open" and placement.urgency.rank >= item.urgency.rank:
         # The same or less urgent: the clocks that run and the person who answers stay.
         others = tuple(sorted({*item.other_routes, *placement.other_routes, placement.route_id} - {item.route_id}))
         if others != item.other_routes:
-            changes.ranked.append((item.id, {"other_routes": " ".join(others)}))
+            joint = joint_specialties(known.rules.table, others, item.specialty, item.second_specialty)
+            asked = tuple(dict.fromkeys((*item.joint_specialties, *joint)))
+            changes.ranked.append((item.id, {"other_routes": " ".join(others), "joint": " ".join(asked)}))
         if placement.urgency is item.urgency and item.late and not placement.late:
             # A reading as critical as the late one, but fresh: somebody is with the patient now.
             changes.ranked.append((item.id, {"late": False, **_times(deciding)}))
     elif item.status == "open" or placement.urgency is not Urgency.GREEN:
-        changes.ranked.append((item.id, _columns(placement, deciding, now_ms)))
-        changes.note("case-ranked", item.id, placement)
+        changes.ranked.append((item.id, _columns(placement, deciding, now_ms, known.rules)))
+        changes.note("case-ranked", item.id, placement, known.rules.version)
 
 
 def _route(
@@ -214,13 +221,16 @@ def _route(
 ) -> Placement:
     last = readings[-1].observation
     born = known.born.get(last.patient_id)
+    chest_pain = _chest_pain(known.chest_pain.get(encounter_id, "unknown"), readings)
     return route(
-        [finding for reading in readings for finding in reading.observation.findings],
+        [finding for reading in readings for finding in known.rules.findings(reading.observation)],
         age_years=age_years(born, last.effective_ms) if born else None,
-        chest_pain=_chest_pain(known.chest_pain.get(encounter_id, "unknown"), readings),
+        chest_pain=chest_pain,
         late_min=deciding.age_ms / 60_000,
         roster=roster,
         at_ms=now_ms,
+        table=known.rules.table,
+        lowered=known.rules.lowered([reading.observation for reading in readings]) if chest_pain != "yes" else (),
     )
 
 
@@ -256,7 +266,7 @@ def _times(deciding: _Reading) -> dict[str, object]:
     }
 
 
-def _columns(placement: Placement, deciding: _Reading, now_ms: int) -> dict[str, object]:
+def _columns(placement: Placement, deciding: _Reading, now_ms: int, rules: RuleSet) -> dict[str, object]:
     reading = deciding.observation
     archive = placement.specialty is None
     return {
@@ -281,6 +291,8 @@ def _columns(placement: Placement, deciding: _Reading, now_ms: int) -> dict[str,
         "acknowledged_ms": None,
         "acknowledged_by": None,
         "reported_ms": None,
+        "rules_version": rules.version,
+        "joint": " ".join(placement.joint),
     }
 
 

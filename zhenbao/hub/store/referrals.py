@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, or_, select, update
 
-from zhenbao.hub.store.tables import referral_steps, referrals
+from zhenbao.hub.store.tables import referral_steps, referrals, work_items
 from zhenbao.model.finding import Urgency
 from zhenbao.model.referral import DownForm, Referral, ReferralState, UpForm
 
@@ -68,8 +68,8 @@ def move(
 
 
 def find(connection: Connection, id_: UUID) -> Referral | None:
-    """One referral."""
-    row = connection.execute(select(referrals).where(referrals.c.id == id_)).one_or_none()
+    """One referral; None also where its case is only kept for the law."""
+    row = connection.execute(select(referrals).where(referrals.c.id == id_, _shown())).one_or_none()
     return None if row is None else _referral(row._mapping)
 
 
@@ -84,11 +84,19 @@ def of_orgs(connection: Connection, orgs: Collection[str], *, ended: bool, limit
     over = referrals.c.state.in_(ENDED)
     found = (
         select(referrals)
-        .where(or_(referrals.c.from_org.in_(orgs), referrals.c.to_org.in_(orgs)), over if ended else ~over)
+        .where(or_(referrals.c.from_org.in_(orgs), referrals.c.to_org.in_(orgs)), over if ended else ~over, _shown())
         .order_by(referrals.c.state_ms.desc() if ended else referrals.c.state_ms)
         .limit(limit)
     )
     return [_referral(row._mapping) for row in connection.execute(found)]
+
+
+def _shown() -> ColumnElement[bool]:
+    """Not of a case that is only kept for the law."""
+    kept = exists().where(
+        work_items.c.encounter_id == referrals.c.encounter_id, work_items.c.restricted_ms.is_not(None)
+    )
+    return ~kept
 
 
 def of_patients(connection: Connection, patient_ids: Collection[UUID]) -> list[Referral]:

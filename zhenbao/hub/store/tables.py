@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
 )
 
 metadata = MetaData(
@@ -280,6 +281,9 @@ work_items = Table(
     Column("acknowledged_by", String(40)),
     Column("reported_ms", BigInteger),
     Column("org_id", String(40), nullable=False, server_default="county"),  # where the kit stood when it was opened
+    Column("rules_version", String(24)),  # that ranked it; None: before versions were kept
+    Column("joint", Text),  # specialties asked besides the lead, as those rules said; None: as for rules_version
+    Column("restricted_ms", BigInteger),  # kept because the law says so, and shown to nobody
     Index(None, "status", "urgency_rank", "report_due_ms"),
     Index(None, "org_id", "status"),
     Index(None, "status", "ranked_ms"),
@@ -331,6 +335,8 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Column("previous_hash", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("redacted", Boolean, nullable=False, server_default=false()),  # its content was deleted, its hash was not
+    Index(None, "subject"),
 )
 
 practitioners = Table(
@@ -458,6 +464,7 @@ grants = Table(
     Column("by", String(40), nullable=False),
     Column("begun_ms", BigInteger, nullable=False),
     Column("ends_ms", BigInteger, nullable=False),
+    Column("org_id", String(40)),  # of a share: whose cases alone it opens
     Index(None, "login", "ends_ms"),
 )
 
@@ -465,7 +472,11 @@ web_sessions = Table(
     "web_sessions",
     metadata,
     Column("token_sha256", LargeBinary(32), primary_key=True),
-    Column("login", String(40), nullable=False),
+    Column("login", String(40), nullable=False, index=True),
     Column("csrf", String(64), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("address", String(60), nullable=False, server_default=""),
+    Column("browser", String(60), nullable=False, server_default=""),
+    Column("way", String(12), nullable=False, server_default="password"),  # or oidc
+    Column("fresh_ms", BigInteger, nullable=False, server_default="0"),  # when the identity provider last asked anew
 )

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select, update
 
+from zhenbao import rules
 from zhenbao.hub.routing import joint_specialties
 from zhenbao.hub.store import organisations
 from zhenbao.hub.store.tables import work_items
@@ -52,11 +53,18 @@ class WorkItem:
     """Where the kit stood when the case was opened."""
     clock_ahead_ms: int = 0
     """By how much the kit's clock was ahead when it sent the reading; negative: behind."""
+    rules_version: str | None = None
+    """Of the rules that ranked it; None: before versions were kept."""
+    joint: tuple[str, ...] | None = None
+    restricted_ms: int | None = None
+    """Since then it is kept because the law says so, and shown to nobody."""
 
     @property
     def joint_specialties(self) -> tuple[str, ...]:
         """Who else is asked, each for their own readings; the lead answers for the whole case."""
-        return joint_specialties(self.other_routes, self.specialty, self.second_specialty)
+        if self.joint is not None:
+            return self.joint
+        return joint_specialties(rules.program_table(), self.other_routes, self.specialty, self.second_specialty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,8 @@ class Scope:
     specialty: str | None = None
     patients: frozenset[UUID] = frozenset()
     """Besides, whatever concerns these: a grant opens them."""
+    shared: frozenset[tuple[UUID, str]] = frozenset()
+    """Besides, what concerns these patients in this organisation: it agreed to share."""
 
 
 def find(connection: Connection, item_id: UUID) -> WorkItem | None:
@@ -138,4 +148,7 @@ def as_item(row: Row[tuple[object, ...]]) -> WorkItem:
         reported_ms=r["reported_ms"],
         org_id=r["org_id"],
         clock_ahead_ms=r["clock_ahead_ms"],
+        rules_version=r["rules_version"],
+        joint=None if r["joint"] is None else tuple(r["joint"].split()),
+        restricted_ms=r["restricted_ms"],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from zhenbao.hub.web import (
     attachments,
     audit,
     cases,
+    consent,
     consults,
     events,
     holding,
@@ -25,10 +26,15 @@ from zhenbao.hub.web import (
     listing,
     login,
     loop,
+    oidc,
+    privacy,
     probe,
     referrals,
     report_pdf,
+    rules,
     second,
+    sessions,
+    shares,
     statistics,
     sync_endpoint,
     threads,
@@ -41,6 +47,7 @@ from zhenbao.hub.web.site import Site
 from zhenbao.model.errors import StorageError, ZhenbaoError
 
 if TYPE_CHECKING:
+    from zhenbao.hub.oidc import Provider
     from zhenbao.hub.push import Pusher
     from zhenbao.hub.store import HubStore
     from zhenbao.hub.web.probe import Sign
@@ -56,6 +63,10 @@ _STATUS = {
     "denied-grant": 403,
     "consult-ended": 403,
     "second-self": 403,
+    "denied-restricted": 403,
+    "share-own": 403,
+    "share-unknown": 404,
+    "privacy-unknown": 404,
     "case-unknown": 404,
     "referral-unknown": 404,
     "page-unknown": 404,
@@ -73,6 +84,8 @@ def create_app(
     sign: Sign | None = None,
     sync: sync_endpoint.SyncRoad | None = None,
     pusher: Pusher | None = None,
+    tell_family: Callable[[str, str], None] | None = None,
+    oidc_provider: Provider | None = None,
 ) -> FastAPI:
     """The pages of a hub.
 
@@ -83,13 +96,15 @@ def create_app(
         sign: the hub's signature, for kits that ask whether it is there; None: they get no answer.
         pusher: alerts devices; None: this hub does not.
         sync: the HTTPS road for kits, on the same server; None: there is none.
+        tell_family: sends the sentence for a family; takes a case's code and a telephone. None: there is no way.
+        oidc_provider: another way to log in; None: there is none.
 
     Raises:
         StorageError: ``hub-vendor``: htmx or the font is missing; run ``make``.
     """
     vendor.check()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.site = Site(store, LoginBrake(store.clock), https)
+    app.state.site = Site(store, LoginBrake(store.clock), https, tell_family, oidc_provider)
     app.add_middleware(Headers)
     app.add_middleware(Compressed)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
@@ -112,6 +127,13 @@ def create_app(
     app.include_router(referrals.router)
     app.include_router(statistics.router)
     app.include_router(audit.router)
+    app.include_router(shares.router)
+    app.include_router(consent.router)
+    app.include_router(privacy.router)
+    app.include_router(rules.router)
+    app.include_router(sessions.router)
+    if oidc_provider is not None:
+        app.include_router(oidc.router)
     if sign is not None:
         app.include_router(probe.probe_router(sign))
     app.include_router(attachments.router)

@@ -15,6 +15,7 @@ from zhenbao.hub.access import break_glass
 from zhenbao.hub.case import Case, Draft
 from zhenbao.hub.store import people, records
 from zhenbao.hub.store.files import StoredFile
+from zhenbao.hub.store.people import Session
 from zhenbao.hub.store.report_forms import PLAIN, STAGES, Stage
 from zhenbao.hub.store.report_forms import Form as ReportForm
 from zhenbao.hub.web.case_parts import case_parts, ecg_options, tracings
@@ -166,7 +167,7 @@ def report(
         if sign:
             if checked != "yes":
                 raise InputError("report-unchecked")
-            _check_signature(site, request, person.login, password)
+            check_signature(site, request, session, password)
             site.reports.sign(
                 case_id,
                 person,
@@ -189,12 +190,17 @@ def report(
     return RedirectResponse(f"/cases/{case_id}{more}#report", 303)
 
 
-def _check_signature(site: Site, request: Request, login: str, password: str) -> None:
+def check_signature(site: Site, request: Request, session: Session, password: str) -> None:
     """Signing asks for the password once more: a browser left open must not sign.
+
+    Who came by the county's identity provider may instead have shown there, within the last minutes, who they are.
 
     Raises:
         InputError: ``sign-password``, or ``login-rest`` after too many wrong ones.
     """
+    login = session.practitioner.login
+    if not password and site.store.clock.now_ms() - session.fresh_ms <= people.FRESH_MINUTES * 60_000:
+        return
     address = request.client.host if request.client else ""
     site.brake.check(login, address)
     with site.store.reading() as connection:
@@ -255,6 +261,10 @@ def shown_case(
         may_claim=seer.may("claim", case.item),
         claim=case.claim,
         holder=case.holder,
+        may_share=seer.may("share-ask", case.item),
+        may_consent=seer.may("consent", case.item),
+        may_show_anew=site.oidc is not None and session.way == "oidc",
+        is_fresh=site.store.clock.now_ms() - session.fresh_ms <= people.FRESH_MINUTES * 60_000,
         typed=written,
         writing_more=more or case.draft is not None or case.item.status == "open",
         error=site.words(request).error(error) if error is not None else None,

@@ -34,20 +34,10 @@ def login(
         check_csrf(request.cookies.get(LOGIN_COOKIE, ""), csrf)
         login_name = account.strip().lower()
         site.brake.check(login_name, address)
-        token = _enter(site, login_name, password, code, address)
+        token = _enter(site, login_name, password, code, address, browser_of(request))
     except InputError as error:
         return _page(request, error)
-    response = RedirectResponse("/", 303)
-    response.delete_cookie(LOGIN_COOKIE)
-    response.set_cookie(
-        SESSION_COOKIE,
-        token,
-        max_age=people.SESSION_HOURS * 3600,
-        httponly=True,
-        samesite="strict",
-        secure=site.https,
-    )
-    return response
+    return start(site, token)
 
 
 @router.post("/logout")
@@ -64,7 +54,32 @@ def logout(request: Request, csrf: Annotated[str, Form()] = "") -> Response:
     return response
 
 
-def _enter(site: Site, login: str, password: str, code: str, address: str) -> str:
+def browser_of(request: Request) -> str:
+    """The browser's own name, short: enough to tell one's telephone from one's desk."""
+    agent = request.headers.get("user-agent", "")
+    known = (("Edg/", "Edge"), ("MicroMessenger", "WeChat"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"),
+             ("Safari/", "Safari"))  # fmt: skip
+    name = next((shown for sign, shown in known if sign in agent), "")
+    system = next((s for s in ("Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux") if s in agent), "")
+    return " ".join(part for part in (name, system) if part)
+
+
+def start(site: Site, token: str) -> Response:
+    """Into the pages, with the cookie of a new session."""
+    response = RedirectResponse("/", 303)
+    response.delete_cookie(LOGIN_COOKIE)
+    response.set_cookie(
+        SESSION_COOKIE,
+        token,
+        max_age=people.SESSION_HOURS * 3600,
+        httponly=True,
+        samesite="strict",
+        secure=site.https,
+    )
+    return response
+
+
+def _enter(site: Site, login: str, password: str, code: str, address: str, browser: str) -> str:
     """The token of a new session.
 
     Raises:
@@ -81,7 +96,7 @@ def _enter(site: Site, login: str, password: str, code: str, address: str) -> st
             )
             token = ""
         else:
-            token, _ = people.open_session(connection, login, now_ms)
+            token, _ = people.open_session(connection, login, now_ms, address=address, browser=browser)
             audit.append(connection, now_ms, login, "logged-in", f"practitioner:{login}", address=address)
     if entry.practitioner is not None:
         site.brake.right(login, address)
@@ -98,6 +113,6 @@ def _page(request: Request, error: InputError | None) -> Response:
     token = login_token(request)
     told = site.words(request).error(error) if error is not None else None
     status = 200 if error is None else 429 if error.code == "login-rest" else 403
-    response = site.page(request, "login.html", status=status, csrf=token, error=told)
+    response = site.page(request, "login.html", status=status, csrf=token, error=told, oidc=site.oidc)
     response.set_cookie(LOGIN_COOKIE, token, max_age=3600, httponly=True, samesite="strict", secure=site.https)
     return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zhenbao import rules
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zhenbao.model.patient import Patient
     from zhenbao.model.quantity import Quantity
     from zhenbao.model.spirometry import SpirometryAnalysis
+    from zhenbao.rules import RouteTable
     from zhenbao.words import Words
 
 _CLOCK_TOLERANCE_MS = 120_000
@@ -47,6 +48,7 @@ class Presenter:
     words: Words
     roster: Roster
     now_ms: int
+    table: RouteTable = field(default_factory=rules.program_table)
 
     def text(self, key: str, fallback: str = "") -> str:
         """A word, or the fallback where a newer kit sends a key that this hub does not know."""
@@ -135,12 +137,12 @@ class Presenter:
         """What a case is about: the finding that leads, or the route's own words where no single one does."""
         if item.lead_rule is not None:
             return self.rule(item.lead_rule)
-        route = next((r for r in rules.routes() if r.route_id == item.route_id), None)
+        route = self.table.find(item.route_id)
         return route.finding(self.words.language) if route is not None else self.words("hub.no_finding")
 
     def village_action(self, item: WorkItem) -> str:
         """What the village doctor does until somebody answers."""
-        route = next((r for r in rules.routes() if r.route_id == item.route_id), None)
+        route = self.table.find(item.route_id)
         return route.village_action(self.words.language) if route is not None else ""
 
     def rule(self, rule_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -10,9 +11,10 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from zhenbao.hub.oidc import Provider
 from zhenbao.hub.permission import reach
 from zhenbao.hub.reports import Reports
-from zhenbao.hub.store import HubStore
+from zhenbao.hub.store import HubStore, rule_versions
 from zhenbao.hub.store.people import Session
 from zhenbao.hub.web.present import Presenter
 from zhenbao.hub.web.security import LoginBrake
@@ -39,6 +41,8 @@ class Site:
     store: HubStore
     brake: LoginBrake
     https: bool = False
+    tell_family: Callable[[str, str], None] | None = None
+    oidc: Provider | None = None
     templates: Environment = field(default_factory=_environment)
     worklist: Worklist = field(init=False)
     reports: Reports = field(init=False)
@@ -61,7 +65,9 @@ class Site:
 
     def presenter(self, request: Request) -> Presenter:
         """How values are written, in their language, now."""
-        return Presenter(self.words(request), self.store.roster, self.store.clock.now_ms())
+        with self.store.reading() as connection:
+            table = rule_versions.active(connection).table
+        return Presenter(self.words(request), self.store.roster, self.store.clock.now_ms(), table)
 
     def page(
         self, request: Request, template: str, *, session: Session | None = None, status: int = 200, **values: object

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from zhenbao.hub import statistics
+from zhenbao.hub import referral_rates, statistics
 from zhenbao.hub.indicators import Indicator
 from zhenbao.hub.store import organisations
 from zhenbao.hub.store.people import Session
@@ -27,6 +27,7 @@ def statistics_page(request: Request, month: str = "", org: str = "") -> Respons
     with site.store.reading() as connection:
         reach = organisations.subtree(connection, session.practitioner.org_id)
         units = [unit for unit in organisations.everyone(connection) if unit.id in reach]
+        rates = referral_rates.rates(connection, statistics.month(month), organisations.subtree(connection, org))
     words = site.words(request)
     return site.page(
         request,
@@ -38,6 +39,7 @@ def statistics_page(request: Request, month: str = "", org: str = "") -> Respons
         units=units,
         columns=statistics.COLUMNS,
         lines=statistics.rows(found, words),
+        rates=rates,
     )
 
 
@@ -50,6 +52,25 @@ def statistics_file(request: Request, month: str = "", org: str = "") -> Respons
         statistics.as_csv(found, site.words(request)),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="zhenbao-{org}-{month}.csv"'},
+    )
+
+
+@router.get("/statistics.pdf")
+def statistics_paper(request: Request, month: str = "", org: str = "") -> Response:
+    from zhenbao.hub.statistics_pdf import as_pdf
+
+    site: Site = request.app.state.site
+    session = session_of(request, site.store)
+    found, org = _found(site, session, month, org)
+    with site.store.reading() as connection:
+        rates = referral_rates.rates(connection, statistics.month(month), organisations.subtree(connection, org))
+        unit = organisations.find(connection, org)
+    made = local_text(site.store.clock.now_ms())
+    paper = as_pdf(found, rates, site.words(request), place=unit.name if unit else org, month=month, made=made)
+    return Response(
+        paper,
+        media_type="application/pdf",
+        headers={"Content-Disposition": f'attachment; filename="zhenbao-{org}-{month}.pdf"'},
     )
 
 
