@@ -10,6 +10,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from zhenbao.model.bp_series import Bp24Recording
     from zhenbao.model.observation import Observation
     from zhenbao.model.recording import Recording
     from zhenbao.model.spirometry import SpirometryAnalysis
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def draw(reading: Observation, recordings: Sequence[Recording], words: Words) -> list[Markup]:
-    """ECG paper for an ECG, both loops for spirometry; nothing for what has no waveform, or none that arrived.
+    """ECG paper, both loops of spirometry, the course of 24 h blood pressure; nothing for what has no waveform.
 
     An empty drawing stands for a recording that cannot be drawn: one bad recording must not hide a case.
     """
@@ -27,6 +28,8 @@ def draw(reading: Observation, recordings: Sequence[Recording], words: Words) ->
             drawings.append(_or_empty(partial(_ecg, reading, recording, words)))
     if reading.spirometry is not None:
         drawings.append(_or_empty(partial(_loops, reading, reading.spirometry, recordings, words)))
+    if reading.bp24 is not None:
+        drawings.append(_or_empty(partial(_course, reading.bp24, words)))
     return [drawing for several in drawings for drawing in several]
 
 
@@ -44,6 +47,13 @@ def _ecg(reading: Observation, recording: Recording, words: Words) -> list[Marku
     beats, classes = (known.beats, known.classes) if known else ((), ())
     layout: Literal["3x4", "strip"] = "3x4" if recording.kind == "ecg" else "strip"
     return [_svg(ecg_paper(recording, words=words, layout=layout, beats=beats, classes=classes))]
+
+
+def _course(recording: Bp24Recording, words: Words) -> list[Markup]:
+    from zhenbao.figures.bp_course import bp_course, course_of
+
+    points, nights, limits = course_of(recording)
+    return [_svg(bp_course(points, nights, limits, words=words))]
 
 
 def _loops(
