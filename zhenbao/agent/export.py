@@ -36,6 +36,16 @@ def export_spirometry(store: KitStore, place: Path) -> int:
         age_years=age_years(born, session.effective_ms) if born else None,
         height_cm=visit.patient.height_cm,
     )
+    write_whole(place, data)
+    return len(recordings)
+
+
+def write_whole(place: Path, data: bytes) -> None:
+    """Write a file; one that exists is replaced only by a whole one.
+
+    Raises:
+        StorageError: ``analyse-write``.
+    """
     partial = place.with_name(place.name + ".part")
     try:
         partial.write_bytes(data)
@@ -43,4 +53,3 @@ def export_spirometry(store: KitStore, place: Path) -> int:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise StorageError("analyse-write", name=place.name, reason=error.strerror or "") from error
-    return len(recordings)

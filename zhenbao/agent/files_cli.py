@@ -1,4 +1,4 @@
-"""``zhenbao measure ultrasound`` and ``zhenbao space``."""
+"""``zhenbao measure ultrasound`` and ``bp24``, which read files, and ``zhenbao space``."""
 
 from __future__ import annotations
 
@@ -43,6 +43,26 @@ def add_commands(app: typer.Typer, measure: typer.Typer, opened: Opened, measuri
 
         with measuring(context, confirm) as (kit, visit):
             take_files(kit, visit, paths, title=title, sure=sure)
+
+    @measure.command("bp24", help=_words("bp24.measure"))
+    def bp24(
+        context: typer.Context,
+        file: Annotated[Path, typer.Argument(help=_words("bp24.file"))],
+        confirm: Confirm = None,
+        rose: Annotated[str | None, typer.Option("--rose", help=_words("bp24.rose"))] = None,
+        bed: Annotated[str | None, typer.Option("--bed", help=_words("bp24.bed"))] = None,
+        columns: Annotated[str | None, typer.Option("--columns", help=_words("bp24.columns"))] = None,
+        unit: Annotated[str | None, typer.Option("--unit", help=_words("bp24.unit"))] = None,
+        dates: Annotated[str | None, typer.Option("--dates", help=_words("bp24.dates"))] = None,
+        pdf: Annotated[Path | None, typer.Option("--pdf", help=_words("bp24.pdf_of_visit"))] = None,
+        sure: Annotated[bool, typer.Option("--sure", help=_words("bp24.sure"))] = False,
+    ) -> None:
+        from zhenbao.agent.measure.bp24 import Told, take_bp24_file, write_page
+
+        with measuring(context, confirm) as (kit, visit):
+            recording = take_bp24_file(kit, visit, file, Told(rose, bed, columns, unit, dates), sure=sure)
+            if pdf is not None:
+                write_page(kit, visit, recording, pdf)
 
     @app.command("space", help=_words("cli.space"))
     def space(

@@ -7,15 +7,17 @@ of the means (rules BP22 and BP23) are stepped lines: limits of means, so that a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from zhenbao import rules
 from zhenbao.figures.svg import INK, Page, polyline, segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from zhenbao.model.bp_series import Bp24Recording
     from zhenbao.words import Words
 
 _LEFT, _TOP, _WIDTH, _HEIGHT = 18.0, 24.0, 170.0, 80.0
@@ -41,6 +43,26 @@ class Limits:
     night: tuple[float, float]
 
 
+def course_of(
+    recording: Bp24Recording,
+) -> tuple[list[CoursePoint], list[tuple[datetime, datetime]], Limits]:
+    """What of a recording is drawn: its attempts, the nights in it, and the limits of the means by the rules."""
+    analysis = recording.analysis
+    points = [
+        CoursePoint(datetime.fromisoformat(r.at), *((r.systolic_mmhg, r.diastolic_mmhg) if r.valid else (None, None)))
+        for r in recording.readings
+    ]
+    start, end = time.fromisoformat(analysis.night_from), time.fromisoformat(analysis.day_from)
+    nights = []
+    if points:
+        first = points[0].at.date() - timedelta(days=1)
+        for days in range((points[-1].at.date() - first).days + 1):
+            dusk = datetime.combine(first + timedelta(days=days), start)
+            nights.append((dusk, datetime.combine(dusk.date() + timedelta(days=end <= start), end)))
+    day, night = (tuple(float(n) for n in rules.rule(row).value.split("/")) for row in ("BP22", "BP23"))
+    return points, nights, Limits((day[0], day[1]), (night[0], night[1]))
+
+
 def bp_course(
     points: Sequence[CoursePoint],
     nights: Sequence[tuple[datetime, datetime]],
@@ -59,41 +81,59 @@ def bp_course(
     Raises:
         ValueError: no point.
     """
-    if not points:
-        raise ValueError("no reading to draw")
-    first = points[0].at.replace(minute=0, second=0)
-    last = max(points[-1].at, first + timedelta(hours=1))
-    scale = _Scale(first, (last - first).total_seconds() / 3600)
-    highest = max([_HIGH_MMHG, *(p.systolic_mmhg for p in points if p.systolic_mmhg is not None)])
-    scale.top_mmhg = 20 * -(-int(highest) // 20)
     page = Page(*_PAGE, words("figure.bp_course.title"))
     for i, line in enumerate(header[:3]):
         page.text(_LEFT, 6 + i * 4.6, line)
-    cut = [(max(start, first), min(end, last)) for start, end in nights]
-    cut = [(start, end) for start, end in cut if start < end]
-    for start, end in cut:
-        page.area(scale.x(start), _TOP, scale.x(end) - scale.x(start), _HEIGHT, fill=_NIGHT, class_="night")
-        page.text((scale.x(start) + scale.x(end)) / 2, _TOP + 4, words("figure.bp_course.night"), anchor="middle")
-    _grid(page, scale)
-    _limits(page, scale, first, last, cut, limits)
-    for point in points:
-        _point(page, scale, point)
-    legend = words("figure.bp_course.legend")
-    page.text(_LEFT, _PAGE[1] - 6, legend, size=2.8)
+    draw_bp_course(page, points, nights, limits, words=words, top_mm=_TOP)
     page.text(_LEFT, _PAGE[1] - 2, words("preliminary"), size=2.8)
     return page.svg()
 
 
+def draw_bp_course(
+    page: Page,
+    points: Sequence[CoursePoint],
+    nights: Sequence[tuple[datetime, datetime]],
+    limits: Limits,
+    *,
+    words: Words,
+    top_mm: float,
+) -> float:
+    """Draw the course on a page, from ``top_mm`` on; gives the y in mm where it ends, its legend with it.
+
+    Raises:
+        ValueError: no point.
+    """
+    if not points:
+        raise ValueError("no reading to draw")
+    first = points[0].at.replace(minute=0, second=0)
+    last = max(points[-1].at, first + timedelta(hours=1))
+    scale = _Scale(first, (last - first).total_seconds() / 3600, top_mm)
+    highest = max([_HIGH_MMHG, *(p.systolic_mmhg for p in points if p.systolic_mmhg is not None)])
+    scale.top_mmhg = 20 * -(-int(highest) // 20)
+    cut = [(max(start, first), min(end, last)) for start, end in nights]
+    cut = [(start, end) for start, end in cut if start < end]
+    for start, end in cut:
+        page.area(scale.x(start), top_mm, scale.x(end) - scale.x(start), _HEIGHT, fill=_NIGHT, class_="night")
+        page.text((scale.x(start) + scale.x(end)) / 2, top_mm + 4, words("figure.bp_course.night"), anchor="middle")
+    _grid(page, scale)
+    _limits(page, scale, first, last, cut, limits)
+    for point in points:
+        _point(page, scale, point)
+    foot = top_mm + _HEIGHT + 16
+    page.text(_LEFT, foot, words("figure.bp_course.legend"), size=2.8)
+    return foot
+
+
 class _Scale:
-    def __init__(self, first: datetime, hours: float) -> None:
-        self.first, self.hours = first, hours
+    def __init__(self, first: datetime, hours: float, top_mm: float) -> None:
+        self.first, self.hours, self.top_mm = first, hours, top_mm
         self.top_mmhg = _HIGH_MMHG
 
     def x(self, at: datetime) -> float:
         return _LEFT + _WIDTH * (at - self.first).total_seconds() / 3600 / self.hours
 
     def y(self, mmhg: float) -> float:
-        return _TOP + _HEIGHT * (self.top_mmhg - max(mmhg, _LOW_MMHG)) / (self.top_mmhg - _LOW_MMHG)
+        return self.top_mm + _HEIGHT * (self.top_mmhg - max(mmhg, _LOW_MMHG)) / (self.top_mmhg - _LOW_MMHG)
 
 
 def _grid(page: Page, scale: _Scale) -> None:
@@ -106,11 +146,11 @@ def _grid(page: Page, scale: _Scale) -> None:
     at = scale.first
     while scale.x(at) <= _LEFT + _WIDTH + 0.01:
         if at.hour % every == 0:
-            lines.append(segment(scale.x(at), _TOP, scale.x(at), _TOP + _HEIGHT))
-            page.text(scale.x(at), _TOP + _HEIGHT + 4, f"{at.hour:02}", size=2.8, anchor="middle")
+            lines.append(segment(scale.x(at), scale.top_mm, scale.x(at), scale.top_mm + _HEIGHT))
+            page.text(scale.x(at), scale.top_mm + _HEIGHT + 4, f"{at.hour:02}", size=2.8, anchor="middle")
         at += timedelta(hours=1)
     page.path("".join(lines), stroke=_GRID, width=0.15, class_="grid")
-    page.text(_LEFT - 12, _TOP - 2, "mmHg", size=2.8)
+    page.text(_LEFT - 12, scale.top_mm - 2, "mmHg", size=2.8)
 
 
 def _limits(
@@ -134,7 +174,7 @@ def _limits(
 def _point(page: Page, scale: _Scale, point: CoursePoint) -> None:
     x = scale.x(point.at)
     if point.systolic_mmhg is None or point.diastolic_mmhg is None:
-        y, half = _TOP + _HEIGHT - 2, 0.8
+        y, half = scale.top_mm + _HEIGHT - 2, 0.8
         cross = segment(x - half, y - half, x + half, y + half) + segment(x - half, y + half, x + half, y - half)
         page.path(cross, stroke=INK, width=0.25, class_="not-valid")
         return

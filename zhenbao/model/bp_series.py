@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zhenbao.model.finding import Finding
 
@@ -92,3 +92,15 @@ class Bp24Analysis:
     findings: tuple[Finding, ...]
     limits: tuple[str, ...]
     """What must be known beside the numbers: keys of the words ``bp24_limit``."""
+    required: dict[str, int] = field(default_factory=dict)
+    """What rule BP24 asked for when this was judged: ``percent``, and valid readings by ``day`` and by ``night``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bp24Recording:
+    """A recording as it is kept with a visit: what it says, and every attempt behind it."""
+
+    analysis: Bp24Analysis
+    readings: tuple[SeriesReading, ...]
+    """In order of time; those that no heart produces (rule BP34) are named."""
+    damaged: tuple[DamagedRow, ...] = ()

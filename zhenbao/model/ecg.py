@@ -61,3 +61,8 @@ class EcgAnalysis:
     """Keys of the ``ecg_hint`` words: what to record or think of next."""
     stretches: tuple[Stretch, ...] = ()
     """Rhythm by time, with its rate and how sure it is; they need not cover the recording."""
+
+    @property
+    def lost_ms(self) -> int:
+        """How much of the recording never arrived."""
+        return round(1000 * sum(stop - start for start, stop in self.quality.lost) / self.fs_hz)

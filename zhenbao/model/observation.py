@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
+from zhenbao.model.bp_series import Bp24Recording
 from zhenbao.model.ecg import EcgAnalysis
 from zhenbao.model.finding import Finding, Urgency, most_urgent
 from zhenbao.model.quantity import Quantity
@@ -41,7 +42,7 @@ class Observation:
     encounter_id: UUID
     kit_id: str
     code: str
-    """``bp glucose spo2 ecg spirometry temperature weight ultrasound``: a key of the code table."""
+    """``bp bp24 glucose spo2 ecg spirometry temperature weight ultrasound``: a key of the code table."""
     status: Status
     effective_ms: int
     device: Device
@@ -64,6 +65,7 @@ class Observation:
     """Files that belong to it; they travel behind it."""
     notes: tuple[str, ...] = ()
     """Keys of the ``note`` words: what happened to this reading on its way."""
+    bp24: Bp24Recording | None = None
 
     @property
     def typed(self) -> bool:

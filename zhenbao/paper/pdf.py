@@ -62,6 +62,8 @@ def _draw(document: FPDF, svg: str) -> None:
             _path(document, element)
         elif element.tag == f"{_SVG}text":
             _text(document, element)
+        elif element.tag == f"{_SVG}rect":
+            _area(document, element)
 
 
 def _path(document: FPDF, element: ElementTree.Element) -> None:
@@ -79,6 +81,17 @@ def _path(document: FPDF, element: ElementTree.Element) -> None:
                 path.move_to(x, y)
             else:
                 path.line_to(x, y)
+
+
+def _area(document: FPDF, element: ElementTree.Element) -> None:
+    """A filled rectangle. The white one under every page is the paper itself."""
+    if element.attrib["fill"] == "#ffffff":
+        return
+    box = {name: float(element.attrib.get(name, "0")) for name in ("x", "y", "width", "height")}
+    with document.new_path() as path:
+        path.style.stroke_color = None
+        path.style.fill_color = element.attrib["fill"]
+        path.rectangle(box["x"], box["y"], box["width"], box["height"])
 
 
 def _strokes(data: str) -> Iterator[tuple[bool, float, float]]:

@@ -226,9 +226,8 @@ def say_ecg(kit: Kit, observation: Observation, samples: Sequence[EcgSamples], r
 
 def say_lost(kit: Kit, analysis: EcgAnalysis) -> None:
     """What the cable lost, as what it is; the electrodes are not at fault."""
-    if lost := analysis.quality.lost:
-        lost_ms = round(1000 * sum(stop - start for start, stop in lost) / analysis.fs_hz)
-        kit.screen.trouble(DeviceError("ecg-data-lost", lost_ms=lost_ms))
+    if analysis.quality.lost:
+        kit.screen.trouble(DeviceError("ecg-data-lost", lost_ms=analysis.lost_ms))
 
 
 def _reason(kit: Kit, reason: str) -> str:

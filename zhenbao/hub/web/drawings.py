@@ -10,6 +10,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from zhenbao.model.bp_series import Bp24Recording
     from zhenbao.model.observation import Observation
     from zhenbao.model.recording import Recording
     from zhenbao.model.spirometry import SpirometryAnalysis
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 
 
 def draw(reading: Observation, recordings: Sequence[Recording], words: Words) -> list[Markup]:
-    """Both loops for spirometry; nothing for what has no such curves, or none that arrived (for an ECG: ``ecg_view``).
+    """Both loops for spirometry, the course of 24 h blood pressure; nothing for what has no such curves, or none that
+    arrived (for an ECG: ``ecg_view``).
 
     An empty drawing stands for a recording that cannot be drawn: one bad recording must not hide a case.
     """
-    if reading.spirometry is None:
-        return []
-    return _or_empty(partial(_loops, reading, reading.spirometry, recordings, words))
+    drawings = []
+    if reading.spirometry is not None:
+        drawings += _or_empty(partial(_loops, reading, reading.spirometry, recordings, words))
+    if reading.bp24 is not None:
+        drawings += _or_empty(partial(_course, reading.bp24, words))
+    return drawings
 
 
 def _or_empty(make: Callable[[], list[Markup]]) -> list[Markup]:
@@ -31,6 +36,13 @@ def _or_empty(make: Callable[[], list[Markup]]) -> list[Markup]:
         return make()
     except (ArithmeticError, LookupError, ValueError):
         return [Markup("")]
+
+
+def _course(recording: Bp24Recording, words: Words) -> list[Markup]:
+    from zhenbao.figures.bp_course import bp_course, course_of
+
+    points, nights, limits = course_of(recording)
+    return [_svg(bp_course(points, nights, limits, words=words))]
 
 
 def _loops(

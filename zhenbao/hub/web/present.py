@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from zhenbao.hub.roster import Kit, Roster
     from zhenbao.hub.store.work import WorkItem
+    from zhenbao.model.bp_series import Bp24Recording
     from zhenbao.model.finding import Finding
     from zhenbao.model.observation import Observation
     from zhenbao.model.patient import Patient
@@ -255,6 +256,15 @@ class Presenter:
                 rows.append(SpirometryRow(name, shown, reference.predicted, percent, z, reference.lln))
         return rows
 
+    def bp24_lines(self, recording: Bp24Recording) -> list[str]:
+        """What a 24 h recording says beside its means, and what it does not."""
+        from zhenbao.paper import bp24_wording as wording
+
+        analysis = recording.analysis
+        told = [*wording.span_lines(analysis, self.words), wording.lacking_line(analysis, self.words)]
+        told += [*wording.quality_lines(recording, self.words), *wording.limit_lines(analysis, self.words)]
+        return [line for line in told if line]
+
     def context(self, key: str, value: str) -> str:
         """One fact of how a reading was taken."""
         name = self.text(f"hub.context.{key}", self.text(f"context.{key}", key))
@@ -264,6 +274,7 @@ class Presenter:
 
 _MAIN = {
     "bp": ("bp_systolic", "bp_diastolic"),
+    "bp24": ("bp_24h_systolic", "bp_24h_diastolic"),
     "glucose": ("glucose_capillary",),
     "spo2": ("spo2", "pulse_rate_oximeter"),
     "ecg": ("heart_rate_ecg",),

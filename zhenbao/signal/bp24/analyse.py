@@ -83,7 +83,14 @@ def analyse_bp24(
         _dipping(dips[0]) if not lacking and not child and dips[0] is not None else None,
         () if lacking or child else _findings(whole, day, night, age_years),
         tuple(_limits(series, span_h, fixed=rose is None, enough=not lacking, age_years=age_years)),
+        required(),
     )
+
+
+def required() -> dict[str, int]:
+    """What rule BP24 asks for: valid readings in per cent of all, and how many by day and by night."""
+    least = criteria()["valid"]
+    return {"percent": least["percent"], "day": least["day_readings"], "night": least["night_readings"]}
 
 
 def judged_readings(series: BpSeries) -> tuple[SeriesReading, ...]:
@@ -159,11 +166,11 @@ def _if_any(function: Callable[[list[float]], float], numbers: list[float], *, l
 
 
 def _lacking(valid_percent: float, day: Period, night: Period) -> tuple[str, ...]:
-    least = criteria()["valid"]
+    least = required()
     missed = {
         "percent": valid_percent < least["percent"],
-        "day": day.valid < least["day_readings"],
-        "night": night.valid < least["night_readings"],
+        "day": day.valid < least["day"],
+        "night": night.valid < least["night"],
     }
     return tuple(name for name, is_missed in missed.items() if is_missed)
 
@@ -185,12 +192,18 @@ def _dipping(percent: float) -> str:
 
 
 def _findings(whole: Period, day: Period, night: Period, age_years: float | None) -> tuple[Finding, ...]:
+    values = means(whole, day, night)
+    return rules.evaluate("bp", values, {} if age_years is None else {"adult": "yes"})
+
+
+def means(whole: Period, day: Period, night: Period) -> dict[str, Quantity]:
+    """The means of each part by the names that the rules know; those that there are."""
     values = {}
     for name, period in (("24h", whole), ("day", day), ("night", night)):
         for part, mean in (("systolic", period.systolic_mmhg), ("diastolic", period.diastolic_mmhg)):
             if mean is not None:
                 values[f"bp_{name}_{part}"] = Quantity(mean, _MMHG)
-    return rules.evaluate("bp", values, {} if age_years is None else {"adult": "yes"})
+    return values
 
 
 def _limits(series: BpSeries, span_h: float, *, fixed: bool, enough: bool, age_years: float | None) -> list[str]:
