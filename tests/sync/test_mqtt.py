@@ -196,10 +196,16 @@ def test_the_kits_service_sends_takes_in_and_tells(
     hub_keys.peers["kit-1"] = Peer(card)
     pin_hub(tmp_path / "kit", card_of(hub_keys.own).text)
 
-    def roads() -> SeveralRoads:
+    def roads(key: bytes = b"") -> SeveralRoads:
         return SeveralRoads({"mqtt": MqttLink("127.0.0.1", broker.port, "kit-1", first_wait_s=0.05)})
 
-    options = {"make_roads": roads, "clock": clock, "stop": stop, "on_report": arrived.append}
+    options = {
+        "make_roads": roads,
+        "make_emergency_roads": roads,
+        "clock": clock,
+        "stop": stop,
+        "on_report": arrived.append,
+    }
     threads = [
         threading.Thread(target=run_service, args=(tmp_path / "kit", "kit-1"), kwargs=options),
         threading.Thread(target=hub_engine.run, args=(stop,)),

@@ -170,3 +170,30 @@ def test_an_emergency_sealed_before_the_renewal_arrives_while_locked(county: Cou
     lock(county)
     county.settle(40, 5)
     assert spool.account(county.home).received == 2
+
+
+def test_a_kit_that_lay_in_a_drawer_since_it_was_registered_is_not_locked_out(
+    tmp_path: Path, clock: Any, faulty_road: Any, ward: Any
+) -> None:
+    """Its PIN renewed its keys, its card with both was registered, and the older one ended before its first word."""
+    from zhenbao.agent.keys import renew_keys
+
+    county = County(tmp_path, clock, faulty_road())
+    try:
+        card = renew_keys(county.home, "kit-1", clock.now_ms())
+        county.register.add_kit(county.hub, card)
+        away(county, county.register.overlap_ms() / 86_400_000 + 1)
+        ward.admit(county.kit)
+        county.settle(20)
+        assert county.kit.queue().total == 0
+        assert county.kit_keys.hub.knows == card.newest.sign_id
+        # Where neither key is known, it keeps everything and tries now and then.
+        county.register.add_kit(county.hub, card_of(make_keys("kit-1", 1)))
+        county.kit.save_observation(ward.reading())
+        sent = county.up.counts.sent
+        county.settle(100)
+        assert county.kit.queue().total == 1
+        assert county.kit.quarantined() == []
+        assert county.up.counts.sent - sent < 15
+    finally:
+        county.close()

@@ -44,7 +44,8 @@ class Sealer:
         self.keyring = keyring
         self._clock = clock
         self.boot = secrets.token_bytes(BOOT_BYTES)
-        self._sequence = 0
+        self.sequence = 0
+        """Of the newest packet."""
         self._seen: dict[tuple[str, bytes], dict[int, bytes]] = {}
 
     def seal(
@@ -60,13 +61,13 @@ class Sealer:
             messages = [*messages, CardShown(card_of(self.keyring.own).data)]
         if self._clock is not None:
             messages = [*messages, ClockShown(min(max(0, self._clock.now_ms()), LATEST_MS - 1))]
-        self._sequence += 1
+        self.sequence += 1
         to = peer.card.newest
-        header = Header(self.name, peer.name, to.seal_id, self.boot, self._sequence, kind, dictionary=dictionary)
+        header = Header(self.name, peer.name, to.seal_id, self.boot, self.sequence, kind, dictionary=dictionary)
         plain = encode(messages)
         return (
             make_packet(header, plain, sign_key=pair.sign_key, sign_id=pair.public.sign_id, recipient=to),
-            self._sequence,
+            self.sequence,
         )
 
     def receipts(self, peer: Peer, listed: Sequence[Receipt]) -> Receipts:

@@ -23,7 +23,7 @@ from zhenbao.sync.messages import MOST_ITEMS, Ask, Hello, Message, Refusal
 from zhenbao.sync.names import HUB
 from zhenbao.sync.packet import Kind
 from zhenbao.sync.parts import PART_BYTES, Part, count_of, encode_part, transfer_of
-from zhenbao.sync.peers import Peer
+from zhenbao.sync.peers import Peer, pair_for
 from zhenbao.sync.sealing import Sealer
 from zhenbao.sync.standing import LAST_PROBE_S, LAST_RETRY_S, Handed, Sending, Standing, longest_s, retry_s
 
@@ -101,6 +101,8 @@ class Dispatcher:
         self._policy = may_go
         self._speaks = speaks
         self._deep_s = float("-inf")
+        self._changed_keys: dict[str, int] = {}
+        """Up to which packet of this start another key of ours was used, by peer."""
 
     def look_deep(self) -> None:
         """Somebody is back: look at everything that waits."""
@@ -164,6 +166,10 @@ class Dispatcher:
         if refusal.code in _SHUT_OUT:
             if refusal.boot not in (b"", self._sealer.boot) and not refusal.transfer:
                 return  # of a packet that somebody else sent in our name, or of a start before this
+            if refusal.code == "packet-signer" and self._other_key(name, refusal):
+                for each in standing.handed.values():
+                    each.due_s = now_s
+                return
             standing.shut_until_s = now_s + LAST_RETRY_S * self._rng.uniform(0.8, 1.2)
             return
         ids: Sequence[UUID] = ()
@@ -194,6 +200,20 @@ class Dispatcher:
                 handed.due_s = now_s
             else:
                 self._set_aside(id_, refusal.code)
+
+    def _other_key(self, name: str, refusal: Refusal) -> bool:
+        """Whether there is another key to sign with: the one before the newest may have ended at the other side, which
+        was given the newest without a word of it to us (a kit that lay in a drawer since it was registered).
+        """
+        keyring = self._sealer.keyring
+        peer = keyring.peer(name)
+        if refusal.boot == self._sealer.boot and refusal.sequence <= self._changed_keys.get(name, 0):
+            return True  # signed before that was known
+        if peer is None or not pair_for(keyring.own, peer)[1]:
+            return False
+        keyring.known(name, keyring.own.newest.public.sign_id)
+        self._changed_keys[name] = self._sealer.sequence
+        return True
 
     # Which, and in what order
 
