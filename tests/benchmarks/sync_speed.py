@@ -13,8 +13,7 @@ Kit: saving a reading with its queue entry beside a raw append and fdatasync of 
 
 All take turns, four packets or one reading at a time, as a shared disk drifts; ratios are the middle of the turns, with
 their quartiles. Where others keep the processors busy, what waits for the disk is hardly slowed down, and what computes
-is; so beside it stands what remains when nobody else computes ("alone"): the least processor time of all turns and, for
-each commit, the least wait for the disk that was seen.
+is: so the processor time of each is said as well.
 """
 
 from __future__ import annotations
@@ -56,8 +55,6 @@ from zhenbao.sync.sealing import Sealer
 
 WARM_UP, TURNS, QUEUED, ITEMS, SAVES = 3, 30, 4, 50, 600
 """Turns, packets of a turn, readings of a packet, saves of the kit."""
-COMMITS = {"one": QUEUED, "queued": 1, "bare": QUEUED, "together": 1, "full": QUEUED}
-"""Of a turn of each."""
 
 
 KEPT = (observations, inbox, work_items, audit)
@@ -212,7 +209,7 @@ def hub_ingest(folder: Path, readings_a_visit: int) -> None:
         own = kit
 
     sealer = Sealer("kit-1", Keyring())  # type: ignore[arg-type]
-    took: dict[str, list[Took]] = {name: [] for name in COMMITS}
+    took: dict[str, list[Took]] = {name: [] for name in ("one", "queued", "bare", "together", "full")}
     for people, readings in turns(random.Random(1), readings_a_visit):
         # Both hubs have a key of their own, and so each its own packets of the same content.
         for hub in (one, queued):
@@ -235,10 +232,6 @@ def hub_ingest(folder: Path, readings_a_visit: int) -> None:
         assert hub.seen["observations"] == ITEMS * QUEUED * (WARM_UP + TURNS)
         assert hub.seen["work_items"] == hub.seen["observations"] // readings_a_visit
         hub.close()
-    wait_s = min(t.wall_s - t.processor_s for t in took["bare"][WARM_UP:]) / COMMITS["bare"]
-    alone = {
-        name: min(t.processor_s for t in took[name][WARM_UP:]) + commits * wait_s for name, commits in COMMITS.items()
-    }
     print(
         f"hub ingest, {ITEMS // readings_a_visit} visits in {ITEMS} readings; ms a packet, and speed beside each floor:"
     )
@@ -246,11 +239,10 @@ def hub_ingest(folder: Path, readings_a_visit: int) -> None:
         wall_ms, processor_ms = (
             1000 * statistics.median(column) / QUEUED for column in zip(*taken[WARM_UP:], strict=True)
         )
-        print(f"  {name}: {wall_ms:.1f}, of it processor {processor_ms:.1f}; alone {1000 * alone[name] / QUEUED:.1f}")
+        print(f"  {name}: {wall_ms:.1f}, of it processor {processor_ms:.1f}")
     for name in ("one", "queued"):
         beside = (
-            f"{spread([t.wall_s for t in took[floor]], [t.wall_s for t in took[name]])},"
-            f" alone {alone[floor] / alone[name]:.2f} of {floor}"
+            f"{spread([t.wall_s for t in took[floor]], [t.wall_s for t in took[name]])} of {floor}"
             for floor in ("bare", "together", "full")
         )
         print(f"  {name}: " + "; ".join(beside))
