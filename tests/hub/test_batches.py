@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import event, select
 
 from tests.hub.conftest import ROSTER, HandClock, KitVoice
@@ -54,6 +58,23 @@ def kept(store: HubStore) -> dict[str, list[Any]]:
                 tables.inbox, tables.work_items, tables.quarantine,
             )
         }  # fmt: skip
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"]))
+    )
+)
+def test_a_deed_is_hashed_as_rows_of_earlier_versions_were(detail: dict[str, str]) -> None:
+    """The chain goes on over an update: to the byte what the standard library's encoder gives."""
+    row = [7, 1, "hub", "case-opened", "case:1", detail, "0" * 64]
+    packed = json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    detail_packed = json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert audit._canonical(detail) == detail_packed
+    assert (
+        audit._hash(7, 1, "hub", "case-opened", "case:1", detail_packed, "0" * 64)
+        == sha256(packed.encode()).hexdigest()
+    )
 
 
 def unbroken(store: HubStore) -> bool:

@@ -107,9 +107,10 @@ def insert_observation(
         StorageError: ``store-id-known``, the id is another reading's.
     """
     body = pack(observation)
-    if _same(connection, observation, body):
-        return False
-    if connection.execute("select 1 from observations where id = ?", (str(observation.id),)).fetchone():
+    kept = _kept(connection, observation)
+    if kept is not None:
+        if _says(kept, observation, body):
+            return False
         raise StorageError("store-id-known", kind="observation")
     device = observation.device
     if (
@@ -140,11 +141,23 @@ def insert_observation(
     return True
 
 
-def _same(connection: sqlite3.Connection, value: Patient | Encounter | Observation, body: bytes) -> bool:
-    """Whether this very value is kept already, in these bytes or in those of an earlier version."""
-    kind, table = _TABLES[type(value)]
+def _same(connection: sqlite3.Connection, value: Patient | Encounter, body: bytes) -> bool:
+    """Whether this very value is kept already."""
+    kept = _kept(connection, value)
+    return kept is not None and _says(kept, value, body)
+
+
+def _kept(connection: sqlite3.Connection, value: Patient | Encounter | Observation) -> bytes | None:
+    """The body that is kept under a value's id."""
+    _, table = _TABLES[type(value)]
     row = connection.execute(f"select body from {table} where id = ?", (str(value.id),)).fetchone()  # noqa: S608 - our table names
-    return row is not None and (row[0] == body or unpack(kind, row[0]) == value)
+    return None if row is None else row[0]
+
+
+def _says(kept: bytes, value: Patient | Encounter | Observation, body: bytes) -> bool:
+    """Whether a body says this very value, in the same bytes or in those of an earlier version."""
+    kind, _ = _TABLES[type(value)]
+    return kept == body or unpack(kind, kept) == value
 
 
 def find(database: Database, type_: type[V], where: str, *parameters: object) -> list[V]:

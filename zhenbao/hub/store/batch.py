@@ -33,6 +33,7 @@ _NEWEST = {
 }
 _TABLES = {table.name: table for table in (patients, patient_versions, encounters, observations)}
 _UPDATE = {table.name: update(table).where(table.c.id == bindparam("row_id")) for table in (patients, encounters)}
+_LOOKED_UP = (Observation, Encounter, Patient)
 _Rows = defaultdict[str, dict[Any, dict[str, Any]]]
 """By table and key."""
 
@@ -53,7 +54,7 @@ class Batch:
         self._named: dict[UUID, tuple[str, str | None]] = {}
         ids: defaultdict[type[Body], list[UUID]] = defaultdict(list)
         for value in values:
-            if isinstance(value, Patient | Encounter | Observation):
+            if isinstance(value, _LOOKED_UP):
                 ids[type(value)].append(value.id)
         self._observations: dict[UUID, bytes] = dict(self._find(_OBSERVATIONS, ids[Observation]))
         self._newest: dict[str, dict[UUID, tuple[str, int]]] = {
