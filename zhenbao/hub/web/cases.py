@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
 from zhenbao.hub import holding
-from zhenbao.hub.access import break_glass
+from zhenbao.hub.access import break_glass, leads
 from zhenbao.hub.case import Case, Draft
 from zhenbao.hub.store import people, records
 from zhenbao.hub.store.files import StoredFile
@@ -203,6 +203,7 @@ def _case_page(
         grant=seer.grant(case.item),
         may_report=seer.may("report", case.item),
         may_claim=seer.may("claim", case.item),
+        leads=leads(session.practitioner, case.item),
         claim=case.claim,
         holder=case.holder,
         typed=written,
