@@ -60,6 +60,7 @@ bench: $(PEERS)/.ready $(READY)
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PEERS)/bin/python tests/benchmarks/spirometry_reference.py
 	@$(BIN)/python tests/benchmarks/devices.py
 	@$(BIN)/python tests/benchmarks/sync_speed.py
+	@$(BIN)/python tests/benchmarks/worklist_speed.py
 
 bluez: $(READY)
 	@./tests/bluez/run.sh $(BIN)/python

@@ -215,3 +215,177 @@ def test_pictures_of_an_ultrasound_are_really_drawn(chromium: Browser, hub: Hub,
     assert all(width >= 64 for width in widths)
     assert desk.complaints == []
     desk.context.close()
+
+
+# The live list
+
+COUNT_TONES = """
+window.tones = 0;
+const make = AudioContext.prototype.createOscillator;
+AudioContext.prototype.createOscillator = function () { window.tones += 1; return make.call(this); };
+"""
+
+
+def live(desk: Desk) -> None:
+    desk.page.wait_for_selector("#line[data-state=live]")
+
+
+def test_a_critical_case_is_told_at_once_and_rings_only_after_a_click(
+    chromium: Browser, hub: Hub, kit: KitVoice
+) -> None:
+    desk = Desk(chromium, hub, "heart")
+    page = desk.page
+    page.add_init_script(COUNT_TONES)
+    page.reload()
+    live(desk)
+    assert page.get_attribute("#sound", "data-state") == "off"
+    assert "关" in page.inner_text("#sound")
+    critical(kit, "演示患者甲")
+    page.wait_for_selector("#told li.red >> nth=0", timeout=10000)
+    page.locator(".case").first.wait_for(timeout=3000)
+    assert page.evaluate("window.tones") == 0
+    page.click("#sound")
+    page.wait_for_selector("#sound[data-state=on]")
+    before = page.evaluate("window.tones")  # it says how it sounds
+    assert before > 0
+    critical(kit, "样例患者乙")
+    page.wait_for_function("before => window.tones > before", arg=before, timeout=10000)
+    page.locator(".case").nth(1).wait_for(timeout=3000)
+    assert page.evaluate("window.tones") == 2 * before  # the list that shows it does not ring again
+    told = page.inner_text("#told")
+    assert "患者" not in told
+    page.reload()  # nobody has touched the page since: the browser keeps it silent, and the page says so
+    live(desk)
+    assert page.get_attribute("#sound", "data-state") in ("blocked", "on")
+    page.click("h1")
+    page.wait_for_selector("#sound[data-state=on]")
+    assert desk.complaints == []
+    desk.context.close()
+
+
+def test_the_list_by_keyboard(chromium: Browser, hub: Hub, kit: KitVoice) -> None:
+    for name in ("演示患者甲", "样例患者乙"):
+        critical(kit, name)
+    desk = Desk(chromium, hub, "heart")
+    page = desk.page
+    live(desk)
+    rows = page.locator(".case")
+    first, second = (rows.nth(n).get_attribute("id") for n in (0, 1))
+
+    def chosen() -> str | None:
+        return page.evaluate("document.activeElement.closest('.case')?.id ?? null")
+
+    for key, expected in (("j", first), ("j", second), ("j", second), ("k", first)):
+        page.keyboard.press(key)
+        assert chosen() == expected
+    page.keyboard.press("c")
+    page.wait_for_selector(f"#{first} .badge.held.mine")
+    assert chosen() == first  # what was chosen stays chosen when the list is drawn anew
+    assert hub.worklist.rows()[0].holder == "演示医师甲"
+    page.keyboard.press("r")
+    page.wait_for_selector(f"#{first} .badge.held", state="detached")
+    page.keyboard.press("?")
+    assert page.is_visible("#keys")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("jk")  # letters, while something is typed
+    assert page.input_value("#search") == "jk"
+    page.fill("#search", "ylhz")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/find")
+    assert page.locator(".case").count() == 1
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/cases/**")
+    page.goto("/")
+    page.click("#keys-button")
+    page.uncheck("#keys-on")
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    assert chosen() is None  # switched off
+    assert desk.complaints == []
+    desk.context.close()
+
+
+def test_who_loses_a_case_sees_it_on_any_page(chromium: Browser, hub: Hub, kit: KitVoice) -> None:
+    hub.add_practitioner("heart-2", name="演示医师乙", specialty="cardiology", password=PASSWORD)
+    critical(kit)
+    loser, taker = Desk(chromium, hub, "heart"), Desk(chromium, hub, "heart-2")
+    for desk in (loser, taker):
+        desk.page.click(".case a.name")
+        live(desk)
+    loser.page.click(".claim .take")
+    loser.page.wait_for_selector(".claim.mine")
+    taker.page.wait_for_selector(".claim.other")  # by itself
+    taker.page.click(".claim summary")
+    taker.page.fill(".take-over textarea", "甲医师正在手术，由我处理")
+    taker.page.click(".take-over button")
+    loser.page.wait_for_selector("#told li.lost", timeout=10000)
+    assert "演示医师乙已从您手中接手" in loser.page.inner_text("#told")
+    loser.page.wait_for_selector(".claim.other")
+    for desk in (loser, taker):
+        assert desk.complaints == []
+        desk.context.close()
+
+
+def test_a_page_says_when_its_line_is_broken_how_old_it_is_and_when_the_session_is_over(
+    chromium: Browser, hub: Hub, kit: KitVoice
+) -> None:
+    from zhenbao.hub.store import people
+
+    critical(kit)
+    desk = Desk(chromium, hub, "heart")
+    page = desk.page
+    live(desk)
+    hub._newsroom._send_away()  # every line drops; the pages come back by themselves
+    page.wait_for_selector("#line:not([data-state=live])")
+    live(desk)
+    assert not page.is_visible("#stale")
+    desk.context.set_offline(True)
+    hub._newsroom._send_away()
+    page.wait_for_selector("#stale", state="visible")
+    assert "秒前的数据" in page.inner_text("#stale")
+    desk.context.set_offline(False)
+    live(desk)
+    page.wait_for_selector("#stale", state="hidden")
+    with hub.store.writing() as connection:
+        people.set_password(connection, "heart", PASSWORD)  # ends the session
+    page.wait_for_selector("#over", state="visible")
+    desk.context.close()
+
+
+def test_many_tabs_leave_room_and_say_so(chromium: Browser, hub: Hub, kit: KitVoice) -> None:
+    desk = Desk(chromium, hub, "heart")
+    live(desk)
+    tabs = []
+    for _ in range(4):
+        tab = desk.context.new_page()
+        tab.goto("/")
+        tab.wait_for_selector("#line[data-state=live]")
+        tabs.append(tab)
+    desk.page.wait_for_selector("#line[data-state=moved]")
+    assert "标签页" in desk.page.inner_text("#line")
+    critical(kit)
+    desk.page.locator(".case").first.wait_for(timeout=20000)  # later, but it comes
+    desk.context.close()
+
+
+def test_the_new_pages_fit_a_telephone_and_a_finger(chromium: Browser, hub: Hub, kit: KitVoice) -> None:
+    hub.add_practitioner("heart-2", name="演示医师乙", specialty="cardiology", password=PASSWORD)
+    critical(kit)
+    desk = Desk(chromium, hub, "heart", viewport={"width": 360, "height": 780}, is_mobile=True, has_touch=True)
+    page = desk.page
+    for path in ("/", "/handover?taker=heart-2", "/alerts", "/tasks"):
+        page.goto(path)
+        live(desk)
+        if path == "/":
+            page.click(".more-filters summary")
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        small = page.evaluate(
+            """() => [...document.querySelectorAll('button, summary, .plain, select, input[type=search], a.alerts')]
+            .filter(e => e.offsetParent && e.getBoundingClientRect().height < 12 / 25.4 * 96 - 0.5)
+            .map(e => e.outerHTML)"""
+        )
+        assert small == []
+    assert desk.complaints == []
+    desk.context.close()

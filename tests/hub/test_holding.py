@@ -208,6 +208,27 @@ def test_signing_beside_somebody_asks_and_ends_the_claim(
     assert ("heart-2", "case-released") in deeds(store)
 
 
+def test_who_was_asked_to_join_neither_claims_by_writing_nor_is_asked_at_signing(
+    store: HubStore, worklist: Worklist, reports: Reports, kit: KitVoice, heart: Practitioner, lungs: Practitioner
+) -> None:
+    patient = kit.patient()
+    visit = kit.encounter(patient)
+    blow = kit.observation(visit, Finding("SP03", Urgency.YELLOW, source="x"), code="spirometry")
+    kit.send(patient, visit, kit.observation(visit, RED, code="ecg"), blow)
+    (row,) = worklist.rows()
+    assert row.item.joint_specialties == ("respiratory",)
+    theirs = session(store, lungs)
+    holding.keep(store, row.item.id, theirs)
+    assert holder(worklist, heart) == ""
+    holding.claim(store, row.item.id, session(store, heart))
+    worklist.open_case(row.item.id, lungs)
+    reports.sign(row.item.id, lungs, conclusion="阻塞", advice="复查")  # of their own readings
+    assert holder(worklist, heart) == "heart"  # the case goes on, and so does its claim
+    holding.release(store, row.item.id, heart)
+    holding.claim(store, row.item.id, theirs)  # by saying so they may
+    assert holder(worklist, heart) == "lungs"
+
+
 def test_a_reported_case_is_not_claimed(
     store: HubStore, worklist: Worklist, reports: Reports, heart: Practitioner, case_id: UUID
 ) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from zhenbao.hub.access import LONGEST_REASON, SHORTEST_REASON, check
+from zhenbao.hub.access import LONGEST_REASON, SHORTEST_REASON, check, leads
 from zhenbao.hub.store import HubStore, audit, claims, people, work
 from zhenbao.hub.store.claims import Action, Claim
 from zhenbao.hub.store.people import Practitioner, Session
@@ -86,15 +86,17 @@ def end(connection: Connection, case_id: UUID, before: str, action: Action, by: 
 
 
 def keep(store: HubStore, case_id: UUID, session: Session) -> None:
-    """The person does something with a case: their claim lasts; where nobody holds it, writing claims it.
+    """The person does something with a case: their claim lasts; where nobody holds it, its lead's writing claims it.
 
-    Somebody else's claim stays as it is: they see each other's draft, and signing asks.
+    Somebody else's claim stays as it is: they see each other's draft, and signing asks. Who was asked to join writes of
+    their own readings, and claims the case only by saying so.
     """
     now_ms = store.clock.now_ms()
     with store.writing() as connection:
         item = _found(connection, case_id)
         held = claims.of_case(connection, case_id, now_ms)
-        if item.status == "open" and (held is None or held.login == session.practitioner.login):
+        mine = held.login == session.practitioner.login if held is not None else leads(session.practitioner, item)
+        if item.status == "open" and mine:
             check(connection, session.practitioner, "claim", item, now_ms)
             begin(connection, item, session, now_ms, held)
 
@@ -119,12 +121,12 @@ def expire(store: HubStore) -> int:
 
 
 def refuse_unknowing(connection: Connection, item: WorkItem, author: Practitioner, knowing: str, now_ms: int) -> None:
-    """Before signing: whether somebody else holds the case and the author does not know it.
+    """Before signing: whether somebody else holds the case and the author, who answers for it, does not know it.
 
     Raises:
         InputError: ``claim-held-sign``.
     """
-    held = claims.of_case(connection, item.id, now_ms)
+    held = claims.of_case(connection, item.id, now_ms) if leads(author, item) else None
     if held is not None and held.login not in (author.login, knowing):
         raise refusal(connection, held, "claim-held-sign")
 

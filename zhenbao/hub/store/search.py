@@ -7,7 +7,7 @@ that makes other keys.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -55,12 +55,18 @@ def index_patients(connection: Connection, people: Mapping[UUID, tuple[str, str 
     """Make the keys of patients anew from their name and resident number."""
     if not people:
         return
-    connection.execute(_FORGET, {"ids": list(people)})
+    forget_patients(connection, people)
     rows = [
         {"key": key, "patient_id": id_} for id_, (name, number) in people.items() for key in names.keys_of(name, number)
     ]
     if rows:
         connection.execute(insert(name_keys), rows)
+
+
+def forget_patients(connection: Connection, ids: Collection[UUID]) -> None:
+    """Nobody finds these patients by name or number any more."""
+    if ids:
+        connection.execute(_FORGET, {"ids": list(ids)})
 
 
 def index_cases(connection: Connection, ids: Iterable[UUID]) -> None:

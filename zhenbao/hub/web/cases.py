@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
 from zhenbao.hub import holding
-from zhenbao.hub.access import break_glass
+from zhenbao.hub.access import break_glass, leads
 from zhenbao.hub.case import Case, Draft
 from zhenbao.hub.store import people, records
 from zhenbao.hub.store.files import StoredFile
@@ -259,6 +259,7 @@ def shown_case(
         grant=seer.grant(case.item),
         may_report=seer.may("report", case.item),
         may_claim=seer.may("claim", case.item),
+        leads=leads(session.practitioner, case.item),
         claim=case.claim,
         holder=case.holder,
         may_share=seer.may("share-ask", case.item),
