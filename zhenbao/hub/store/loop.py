@@ -107,6 +107,7 @@ def watched(connection: Connection, now_ms: int) -> list[tuple[WorkItem, Facts]]
         .where(
             work_items.c.status.in_(("open", "reported")),
             work_items.c.ranked_ms > now_ms - _KEEP_WATCHING_MS,
+            work_items.c.restricted_ms.is_(None),
         )
         .order_by(work_items.c.urgency_rank, work_items.c.ranked_ms)
     ).all()

@@ -263,6 +263,8 @@ def _columns(placement: Placement, readings: Sequence[_Reading], now_ms: int, ru
         "reported_ms": None,
         "rules_version": rules.version,
         "joint": " ".join(placement.joint),
+        # A reading that nobody has answered is not only kept: somebody has to see it.
+        "restricted_ms": None,
     }
 
 
