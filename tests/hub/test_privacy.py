@@ -17,8 +17,9 @@ from zhenbao.hub import consent, privacy, referral
 from zhenbao.hub.access import break_glass
 from zhenbao.hub.person_export import export
 from zhenbao.hub.server import add_practitioner
-from zhenbao.hub.store import audit, organisations, person, referrals, terms
+from zhenbao.hub.store import audit, organisations, person, records, referrals, terms, work
 from zhenbao.hub.store.organisations import Organisation
+from zhenbao.hub.watch import tasks
 from zhenbao.model.attachment import Attachment, MediaType
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Finding, Urgency
@@ -258,6 +259,22 @@ def test_what_the_law_keeps_is_shown_to_nobody_but_in_an_emergency(
     break_glass(store, heart, patient.id, "患者昏迷正在抢救")
     assert worklist.look(case_id, heart)[0].reports[0].conclusion == SECRET
     assert done.state == "done"
+
+
+def test_a_critical_reading_that_comes_after_a_restriction_is_seen(
+    store: HubStore, case_id: UUID, officer: Practitioner, director: Practitioner, heart: Practitioner,
+    worklist: Worklist, kit: KitVoice,
+) -> None:  # fmt: skip
+    """A kit that was out of reach sends another reading of the same visit."""
+    deletion(store, officer, director)
+    assert worklist.rows(heart) == []
+    assert tasks(store) == []
+    with store.reading() as connection:
+        encounter = records.encounter(connection, work.find(connection, case_id).encounter_id)
+    kit.send(kit.observation(encounter, Finding("EC16", Urgency.RED, source="x"), code="ecg"))
+    (row,) = worklist.rows(heart)
+    assert (row.item.id, row.item.status) == (case_id, "open")
+    worklist.open_case(case_id, heart)
 
 
 def test_a_referral_under_way_waits_and_an_ended_one_is_shown_to_nobody(

@@ -201,7 +201,7 @@ def test_the_audit_tells_the_whole_story_in_order(
         pytest.param("delete from audit where number = 3", 3, id="removed"),
         pytest.param("delete from audit where number = 6", 6, id="cut off the end"),
         pytest.param(
-            "insert into audit select 7, at_ms, actor, action, subject, detail, previous_hash, hash"
+            "insert into audit select 7, at_ms, actor, action, subject, detail, previous_hash, hash, redacted"
             " from audit where number = 6",
             7,
             id="repeated",

@@ -17,7 +17,7 @@ Kind = Literal["county-sharing", "family-notice", "research"]
 How = Literal["signature", "thumbprint", "spoken"]
 Relation = Literal["self", "guardian", "spouse", "child", "parent", "other"]
 TEXT_VERSION = "2026-11"
-"""Of the words that were read out or signed (docs/consent.md)."""
+"""Of the words that were read out or signed (docs/hub-law.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ def watched(connection: Connection, now_ms: int) -> list[tuple[WorkItem, Facts]]
                 work_items.c.ranked_ms > now_ms - _KEEP_WATCHING_MS,
                 work_items.c.encounter_id.in_(select(newest.c.encounter_id)),
             ),
+            work_items.c.restricted_ms.is_(None),
         )
         .order_by(work_items.c.urgency_rank, work_items.c.ranked_ms)
     ).all()

@@ -293,6 +293,8 @@ def _columns(placement: Placement, deciding: _Reading, now_ms: int, rules: RuleS
         "reported_ms": None,
         "rules_version": rules.version,
         "joint": " ".join(placement.joint),
+        # A reading that nobody has answered is not only kept: somebody has to see it.
+        "restricted_ms": None,
     }
 
 
