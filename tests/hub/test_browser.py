@@ -202,7 +202,7 @@ def test_pictures_of_an_ultrasound_are_really_drawn(chromium: Browser, hub: Hub,
     desk = Desk(chromium, hub, "gp", viewport={"width": 1280, "height": 900})
     page = desk.page
     page.click(".case a.name")
-    page.locator("details summary").click()
+    page.locator(".file details summary").click()
     widths = page.evaluate(
         """async () => {
             const all = [...document.querySelectorAll('.file img')];

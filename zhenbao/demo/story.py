@@ -23,6 +23,7 @@ from zhenbao.hub.server import Hub
 from zhenbao.hub.store import records
 from zhenbao.hub.store.listing import Shown
 from zhenbao.hub.web.drawings import draw
+from zhenbao.hub.web.ecg_view import View, tracing
 from zhenbao.model.finding import Urgency
 from zhenbao.model.report import DeliveryState
 from zhenbao.model.time import SystemClock, local_time
@@ -123,7 +124,9 @@ class Stage:
         with self.hub.store.reading() as connection:
             for row in self.hub.worklist.rows(shown="archive"):
                 for reading, _ in records.observations_of(connection, row.item.encounter_id):
-                    drawn = draw(reading, records.recordings_of(connection, reading.id), self.words)
+                    recordings = records.recordings_of(connection, reading.id)
+                    ecgs = [tracing(reading, r, View(), self.words).svg for r in recordings if r.unit == "mV"]
+                    drawn = [*ecgs, *draw(reading, recordings, self.words)]
                     for number, svg in enumerate(drawn, start=1):
                         (folder / f"{reading.code}-{number}.svg").write_text(svg, encoding="utf-8")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zhenbao.figures.svg import INK, segment
-from zhenbao.paper.sheet import Column, Sheet
+from zhenbao.paper.sheet import Column, Sheet, wrapped
 
 if TYPE_CHECKING:
     from zhenbao.words import Words
@@ -49,14 +49,15 @@ def report_sheets(report: PrintedReport, *, words: Words) -> list[Sheet]:
     column = _begun(sheets, report)
     for section in report.sections:
         size = 4.4 if section.large else 3.8
-        lines = [line for text in section.lines for line in (text.split("\n") or [""])]
-        first = lines[0] if lines else ""
-        if not column.fits(first, size=size, more_mm=9):
+        # Line by line as they are printed, so that a long text goes on overleaf wherever the page ends.
+        texts = [text for line in section.lines for text in line.split("\n")]
+        lines = [line for text in texts for line in wrapped(text, size, column.width_mm)]
+        if not column.fits(lines[0] if lines else "", size=size, more_mm=9):
             column = _begun(sheets, report)
         column.y_mm += 3
         column.add(section.heading, size=3.4, fill=_MUTED)
         for line in lines:
-            if not column.fits(line, size=size) and column.y_mm > _TOP_MM + 60:
+            if not column.fits(line, size=size):
                 column = _begun(sheets, report)
             column.add(line, size=size)
     for number, sheet in enumerate(sheets, 1):
