@@ -16,6 +16,7 @@ from zhenbao.agent.road_status import report
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.tidying import tidying
 from zhenbao.agent.vault.unlocked import is_unlocked, unlocked_key
+from zhenbao.model.chest_pain import ChannelNews
 from zhenbao.model.errors import LinkDown, StorageError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
@@ -37,6 +38,7 @@ def run_service(
     clock: Clock,
     stop: threading.Event,
     on_report: Callable[[Report], None] | None = None,
+    on_news: Callable[[ChannelNews], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
     on_store: Callable[[StorageError], None] | None = None,
     on_unlocked: Callable[[], None] | None = None,
@@ -52,6 +54,7 @@ def run_service(
         store_dir: the kit's folder.
         make_roads: the roads to the hub, new ones.
         on_report: a report arrived and is kept.
+        on_news: the hub told of a chest-pain channel, and it is kept.
         on_event: anything else that happened on the road; see ``sync.engine.Event``.
         on_store: the store has something to say (its ``notices``), is locked, or was found damaged and is opened again.
         on_unlocked: the store was locked and is open now.
@@ -90,7 +93,7 @@ def run_service(
             for notice in store.notices:
                 _tell(on_store, notice)
             keyring = KitKeyring(store_dir, kit_id)
-            announce = _announcer(store, on_report, on_event)
+            announce = _announcer(store, on_report, on_news, on_event)
             engine = Engine(store, roads, clock, keyring, on_event=announce, may_go=may_go)
             try:
                 with tidying(store, halt):
@@ -162,7 +165,10 @@ def _halt(stop: threading.Event, wanted: Callable[[], bool]) -> Iterator[threadi
 
 
 def _announcer(
-    store: KitStore, on_report: Callable[[Report], None] | None, on_event: Callable[[Event], None] | None
+    store: KitStore,
+    on_report: Callable[[Report], None] | None,
+    on_news: Callable[[ChannelNews], None] | None,
+    on_event: Callable[[Event], None] | None,
 ) -> Callable[[Event], None]:
     def announce(event: Event) -> None:
         if on_event is not None:
@@ -174,6 +180,10 @@ def _announcer(
             and (kept := store.inbox(limit=1))
         ):
             on_report(kept[0].report)
+        if on_news is not None and event.name == "accepted" and event.kind == "channel-news":
+            for news in store.channel_news():
+                if news.news.id == event.subject_id:
+                    on_news(news.news)
 
     return announce
 

@@ -95,6 +95,11 @@ def _finish(
         capture=capture_id,
         already_told=told,
     )
+    if code == "ecg" and visit.encounter.chest_pain == "yes" and recording.complete:
+        # After the alarm, which waits for no store; the instants themselves are those of the recording.
+        ended_ms = started_ms + round(1000 * (taken.last_sample_s - taken.started_s))
+        kit.store.note_time(visit.encounter.id, "ecg-start", at_ms=started_ms)
+        kit.store.note_time(visit.encounter.id, "ecg-end", at_ms=ended_ms)
     return frozenset(f.rule_id for f in observation.findings)
 
 
