@@ -26,6 +26,8 @@ Action = Literal[
     "report",
     "assign",
     "loop",
+    "chest-pain",
+    "channel",
     "merge",
     "refer",
     "break-glass",
@@ -73,7 +75,7 @@ def denial(role: Role, action: Action, standing: Standing) -> Denial | None:
         return "denied-role"
     if allowed == "all":
         return None
-    if standing.granted and action in ("list", "open"):
+    if standing.granted and action in ("list", "open", "chest-pain"):
         return None
     if allowed == "granted":
         return "denied-grant"

@@ -17,6 +17,7 @@ from zhenbao.hub.web import (
     attachments,
     audit,
     cases,
+    chest_pain,
     identity,
     login,
     loop,
@@ -80,6 +81,7 @@ def create_app(
     app.include_router(login.router)
     app.include_router(cases.router)
     app.include_router(loop.router)
+    app.include_router(chest_pain.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)

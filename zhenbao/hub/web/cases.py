@@ -15,6 +15,7 @@ from zhenbao.hub.access import break_glass
 from zhenbao.hub.permission import CLINICAL
 from zhenbao.hub.store import people, records
 from zhenbao.hub.store.files import StoredFile
+from zhenbao.hub.web import chest_pain
 from zhenbao.hub.web.drawings import draw
 from zhenbao.hub.web.pictures import preview_frames
 from zhenbao.hub.web.security import check_csrf, session_of
@@ -257,6 +258,8 @@ def _case_page(
         waiting={id_: waiting for id_, (_, waiting) in drawn.items()},
         files=_by_reading(case),
         preview_frames=preview_frames,
+        chest_pain=chest_pain.block(site, case.item),
+        shapes=chest_pain.SHAPES,
         urgencies=list(Urgency),
         grant=seer.grant(case.item),
         may_report=seer.may("report", case.item),

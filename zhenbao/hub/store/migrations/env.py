@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from zhenbao.hub.store import chest_pain_tables  # noqa: F401 - its tables are on the metadata
 from zhenbao.hub.store.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
