@@ -18,6 +18,7 @@ from zhenbao.hub.web import (
     audit,
     cases,
     chest_pain,
+    chest_pain_figures,
     identity,
     login,
     loop,
@@ -82,6 +83,7 @@ def create_app(
     app.include_router(cases.router)
     app.include_router(loop.router)
     app.include_router(chest_pain.router)
+    app.include_router(chest_pain_figures.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)

@@ -53,9 +53,12 @@ def upgrade() -> None:
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("encounter_id", "number", name=op.f("pk_chest_pain_channel")),
     )
+    # The figures of a month go by the visit's begin.
+    op.create_index(op.f("ix_encounters_started_ms"), "encounters", ["started_ms"])
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_encounters_started_ms"), "encounters")
     op.drop_table("chest_pain_channel")
     op.drop_index(op.f("ix_chest_pain_written_encounter_id"), "chest_pain_written")
     op.drop_table("chest_pain_written")
