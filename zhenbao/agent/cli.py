@@ -502,7 +502,7 @@ def service(context: typer.Context) -> None:
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
-    from zhenbao.agent.uplink import gate, watching
+    from zhenbao.agent.uplink import gate, live_gate, watching
 
     chosen: Chosen = context.obj
     home = kit_home(chosen.home)
@@ -560,6 +560,8 @@ def service(context: typer.Context) -> None:
             on_unlocked=unlocked,
             on_trouble=screen.trouble,
             may_go=gate(watch, clock) if watch is not None else lambda item: True,
+            # Where nobody watches the uplink, the trace itself notices a road that does not keep up.
+            may_run_live=live_gate(watch, clock) if watch is not None else lambda: True,
         )
 
 

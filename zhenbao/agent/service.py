@@ -12,6 +12,7 @@ from zhenbao.agent.emergency import spool
 from zhenbao.agent.emergency.handover import handing_over
 from zhenbao.agent.emergency.mailbox import SpoolMailbox
 from zhenbao.agent.keys import KitKeyring
+from zhenbao.agent.live_feed import listening
 from zhenbao.agent.road_status import report
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.tidying import tidying
@@ -21,8 +22,10 @@ from zhenbao.model.errors import LinkDown, StorageError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
 from zhenbao.sync.engine import Engine, Event
-from zhenbao.sync.envelope import Waiting
+from zhenbao.sync.envelope import Lane, Waiting
 from zhenbao.sync.links.several import SeveralRoads
+from zhenbao.sync.live.chunk import LiveSealer
+from zhenbao.sync.live.pump import Pump
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY_S = 5.0
@@ -43,6 +46,7 @@ def run_service(
     on_store: Callable[[StorageError], None] | None = None,
     on_unlocked: Callable[[], None] | None = None,
     may_go: Callable[[Waiting], bool] = lambda item: True,
+    may_run_live: Callable[[], bool] = lambda: True,
     on_trouble: Callable[[LinkDown], None] | None = None,
 ) -> None:
     """Run until ``stop`` is set. The caller's hooks run on this thread, ``on_trouble`` on another.
@@ -59,6 +63,7 @@ def run_service(
         on_store: the store has something to say (its ``notices``), is locked, or was found damaged and is opened again.
         on_unlocked: the store was locked and is open now.
         may_go: whether an item may go over the road that there is now.
+        may_run_live: whether a running trace may.
         on_trouble: a road does not work, for a new reason.
 
     Raises:
@@ -95,14 +100,25 @@ def run_service(
             keyring = KitKeyring(store_dir, kit_id)
             announce = _announcer(store, on_report, on_news, on_event)
             engine = Engine(store, roads, clock, keyring, on_event=announce, may_go=may_go)
+            pump = Pump(
+                roads,
+                LiveSealer(kit_id, KitKeyring(store_dir, kit_id)),
+                waits=lambda: _anything_waits(store),
+                allowed=may_run_live,
+            )
             try:
-                with tidying(store, halt):
+                with tidying(store, halt), listening(store_dir, pump.offer):
                     engine.run(halt)
             except StorageError as error:
                 # Damaged under our hands: opening it anew puts it aside, whole, and goes on with a new one.
                 _log.error("the store is opened again: %s", error.code)
                 _tell(on_store, error)
                 stop.wait(_STORE_RETRY_S)
+
+
+def _anything_waits(store: KitStore) -> bool:
+    """Whether anything that is to be kept waits for the hub; old files wait for the night and hold nothing back."""
+    return any(look.lane < Lane.BULK for look in store.lanes())
 
 
 def _send_spooled(

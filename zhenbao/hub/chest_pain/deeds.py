@@ -34,7 +34,8 @@ def write_time(
 
     Raises:
         InputError: ``case-unknown``; why not, which the audit keeps (see ``access.check``);
-            ``chest-pain-milestone``, kit and hub know it by themselves; ``chest-pain-person``; ``chest-pain-note``; ``chest-pain-time``, in the future or too long ago.
+            ``chest-pain-milestone``, kit and hub know it by themselves; ``chest-pain-person``; ``chest-pain-note``;
+            ``chest-pain-time``, in the future or too long ago.
     """
     now_ms, rules = store.clock.now_ms(), table()
     who, told = " ".join(person.split()), " ".join(note.split())

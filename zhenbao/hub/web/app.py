@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from zhenbao.hub.live import LiveDesk
 from zhenbao.hub.web import (
     attachments,
     audit,
@@ -20,6 +21,7 @@ from zhenbao.hub.web import (
     chest_pain,
     chest_pain_figures,
     identity,
+    live,
     login,
     loop,
     probe,
@@ -30,7 +32,8 @@ from zhenbao.hub.web import (
 )
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
-from zhenbao.model.errors import StorageError, ZhenbaoError
+from zhenbao.model.errors import Rejected, StorageError, ZhenbaoError
+from zhenbao.sync.live.chunk import Chunk
 
 if TYPE_CHECKING:
     from zhenbao.hub.store import HubStore
@@ -59,6 +62,7 @@ def create_app(
     https: bool = False,
     sign: Sign | None = None,
     sync: sync_endpoint.SyncRoad | None = None,
+    desk: LiveDesk | None = None,
 ) -> FastAPI:
     """The pages of a hub.
 
@@ -68,6 +72,7 @@ def create_app(
         https: the pages are only reached through TLS: cookies are then marked Secure.
         sign: the hub's signature, for kits that ask whether it is there; None: they get no answer.
         sync: the HTTPS road for kits, on the same server; None: there is none.
+        desk: where running traces arrive; None: none does.
 
     Raises:
         StorageError: ``hub-vendor``: htmx or the font is missing; run ``make``.
@@ -84,6 +89,8 @@ def create_app(
     app.include_router(loop.router)
     app.include_router(chest_pain.router)
     app.include_router(chest_pain_figures.router)
+    app.state.live = desk or LiveDesk(_no_live, store.clock)
+    app.include_router(live.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)
@@ -99,6 +106,10 @@ def create_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _no_such_page)
     return app
+
+
+def _no_live(_data: bytes, _road: str) -> tuple[str, Chunk]:
+    raise Rejected("message", reason="no road")
 
 
 def _to_login(request: Request, _error: Exception) -> Response:
