@@ -27,8 +27,13 @@ class Moment:
 
 def moment(clock: Clock) -> Moment:
     """Now."""
+    return Moment(clock.now_ms(), boot_id(), since_boot_ms())
+
+
+def since_boot_ms() -> int:
+    """Since the tablet was started."""
     # CLOCK_BOOTTIME goes on while the tablet sleeps, which the monotonic clock does not.
-    return Moment(clock.now_ms(), boot_id(), time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000)
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
 def boot_id() -> str:

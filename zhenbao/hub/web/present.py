@@ -105,7 +105,7 @@ class Presenter:
             return sign + self.words("hub.cp.seconds", seconds=seconds)
         if seconds < 600 and seconds % 60:
             return sign + self.words("hub.cp.minutes_seconds", minutes=seconds // 60, seconds=seconds % 60)
-        return sign + self.span(milliseconds)
+        return sign + self.span(round(seconds / 60) * 60_000)
 
     def left(self, due_ms: int) -> str:
         """Time left as ``04:12`` or ``1:23:45``; what is over counts up with a minus in front."""
