@@ -180,7 +180,7 @@ def test_one_key_an_hour_without_a_network_and_a_clock_twenty_minutes_ahead(worl
         (item,) = until(hub.open_cases)
         until(lambda: kit.store.queue().total == 0)
         page, case = Page(hub), f"/cases/{item.id}"
-        assert "胸痛绿色通道: 尚未开通" in page.text(case)
+        assert "胸痛绿色通道：尚未开通" in page.text(case)
 
         # An hour late, by a clock that is known to be wrong: what one clock took is judged, what two took is not.
         text = page.text(f"{case}/chest-pain")

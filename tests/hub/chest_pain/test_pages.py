@@ -84,8 +84,8 @@ def set_channel(browser: TestClient, case_id: UUID, **values: str) -> Response:
 def test_the_case_shows_its_channel_and_leads_to_it(browser: TestClient, heart: Practitioner, case_id: UUID) -> None:
     log_in(browser, "heart")
     page = text(browser.get(f"/cases/{case_id}"))
-    assert "胸痛绿色通道: 尚未开通" in page
-    assert "✓ 首次接触→首份心电图: 达标" in page
+    assert "胸痛绿色通道：尚未开通" in page
+    assert "✓ 首次接触→首份心电图：达标" in page
     assert set_channel(browser, case_id, advice="卧床,呼120").status_code == 303
     page = text(browser.get(f"/cases/{case_id}/chest-pain"))
     on_the_way = Words("zh_CN")("hub.on_the_way")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from zhenbao.hub.chest_pain.chain import Stamp, between, chain
+from zhenbao.hub.chest_pain.chain import Interval, Stamp, between, chain
 from zhenbao.hub.chest_pain.table import table
 from zhenbao.hub.chest_pain.targets import Judged, judge
 from zhenbao.hub.store import chest_pain as rows
@@ -22,15 +22,12 @@ class Line:
     """One milestone on the timeline."""
 
     milestone: Milestone
-    stamp: Stamp | None
-    """The one that counts; None: not known."""
+    stamp: Stamp
+    """The one that counts."""
     others: tuple[Stamp, ...]
     """What was noted before, or is known by another clock."""
-    since_ms: int | None
-    """After the milestone above that is known; by the clocks of both."""
-    since_error_ms: int | None
-    two_clocks: bool
-    may_write: bool
+    since: Interval | None
+    """After the line above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +35,9 @@ class Channel:
     """All of it."""
 
     lines: tuple[Line, ...]
+    """As things happened."""
+    unknown: tuple[Milestone, ...]
+    """Of which nothing is known, in the order in which they are expected."""
     judged: tuple[Judged, ...]
     steps: tuple[ChannelStep, ...]
     """The newest first."""
@@ -68,27 +68,19 @@ def channel(connection: Connection, item: WorkItem, now_ms: int) -> Channel:
     """How the channel of a case stands."""
     stamps = chain(rows.facts(connection, item))
     known = [name for name in MILESTONES if name in stamps]
+    # As things happened, as well as is known; what nobody knows stands behind, in the order in which it is expected.
+    happened = sorted(known, key=lambda name: stamps[name][0].hub_ms)
     lines = []
     before: Stamp | None = None
-    for name in MILESTONES:
-        first, *others = stamps.get(name, (None,))
-        gap = between(before, first) if before is not None and first is not None else None
-        lines.append(
-            Line(
-                name,
-                first,
-                tuple(stamp for stamp in others if stamp is not None),
-                gap.value_ms if gap is not None else None,
-                gap.error_ms if gap is not None else None,
-                gap.two_clocks if gap is not None else False,
-                name in table().may_write,
-            )
-        )
-        before = first or before
+    for name in happened:
+        first, *others = stamps[name]
+        lines.append(Line(name, first, tuple(others), between(before, first) if before is not None else None))
+        before = first
     aheads = [stamp.ahead_ms for name in known for stamp in stamps[name] if stamp.clock == "kit"]
     worst_ms = max(aheads, key=abs, default=0)
     return Channel(
         tuple(lines),
+        tuple(name for name in MILESTONES if name not in stamps),
         tuple(judge(stamps, now_ms)),
         tuple(reversed(rows.steps(connection, item.encounter_id))),
         worst_ms if abs(worst_ms) > table().transit_ms else 0,

@@ -11,6 +11,8 @@
   const MM = 96 / 25.4;
   const PX_PER_S = 25 * MM;
   const PX_PER_MV = 10 * MM;
+  // The page's own font, part by part as words need it: the canvas asks for none by itself.
+  const font = getComputedStyle(box).fontFamily;
   let leads = [];
   let rate = 0;
   let stream = "";
@@ -53,7 +55,7 @@
     pen.fillStyle = "#d9dfe1";
     pen.fillRect(from, 0, to - from, height);
     pen.fillStyle = "#33454d";
-    pen.font = "14px sans-serif";
+    pen.font = "14px " + font;
     if (to - from > 20) pen.fillText(words.gap, from + 4, 16);
   }
 
@@ -79,7 +81,7 @@
     leads.forEach((lead, index) => {
       const middle = row * (index + 0.5);
       pen.fillStyle = "#16242b";
-      pen.font = "bold 14px sans-serif";
+      pen.font = "bold 14px " + font;
       pen.fillText(lead, 4, middle - row / 2 + 34);
       pen.strokeStyle = "#16242b";
       pen.lineWidth = 1.4;
@@ -105,10 +107,10 @@
     pen.save();
     pen.translate(width / 2, height / 2);
     pen.rotate(-0.18);
-    pen.globalAlpha = 0.28;
+    pen.globalAlpha = 0.35;
     pen.fillStyle = "#b45309";
     pen.textAlign = "center";
-    pen.font = "bold " + Math.max(20, Math.min(44, width / 12)) + "px sans-serif";
+    pen.font = "bold " + Math.max(20, Math.min(44, width / 12)) + "px " + font;
     pen.fillText(mark.classList.contains("stopped") ? words.watermark + " · " + words.stopped : mark.textContent, 0, 0, width * 0.95);
     pen.restore();
   }
@@ -119,6 +121,9 @@
     say(words.stopped + " · " + text, true);
     draw();
   }
+
+  const spoken = Object.values(words).join("");
+  for (const weight of ["400", "700"]) document.fonts.load(weight + " 14px " + font, spoken).then(draw, () => {});
 
   const source = new EventSource(words.src);
   source.addEventListener("chunk", (event) => take(JSON.parse(event.data)));
