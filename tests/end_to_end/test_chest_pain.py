@@ -19,7 +19,7 @@ from typing import Any
 
 import httpx
 import pytest
-from bedside import RESIDENT, enrol, give_pin
+from bedside import RESIDENT, enrol, give_pin, set_up
 
 from zhenbao.agent.chest_pain_cli import begin, show_channel
 from zhenbao.agent.kit import Kit
@@ -137,7 +137,9 @@ class Page:
     """A physician's browser."""
 
     def __init__(self, hub: Hub) -> None:
-        self.client = httpx.Client(base_url=hub.web_url, headers={"accept-language": "zh-CN"}, trust_env=False)
+        self.client = httpx.Client(
+            base_url=hub.web_url, headers={"accept-language": "zh-CN"}, trust_env=False, timeout=60
+        )
         login = {"account": "heart", "password": PASSWORD, "csrf": self.csrf("/login")}
         assert self.client.post("/login", data=login).status_code == 303
 
@@ -293,3 +295,26 @@ def test_somebody_watches_the_running_trace_and_nothing_of_it_is_kept(kit: Kit, 
 
 def _again(kit: Kit) -> Visit:
     return open_visit(kit.store)
+
+
+def test_the_commands_as_the_doctor_types_them(tmp_path: Path) -> None:
+    with Bench(front_end=FrontEnd(ecg_source(None), speed=20)) as bench:
+        command = set_up(tmp_path / "kit", bench)
+        started = command("chest-pain", "start", "--history", "胸痛半小时", "--onset", "30", "--sex", "male")
+        assert started.code == 0, started.said
+        assert [e["observation"]["code"] for e in started.of("observation")] == ["ecg", "ecg-rhythm"]
+        (channel,) = started.of("channel")
+        assert (channel["state"], channel["opened_ms"], channel["advice"]) == (None, None, "")
+        noted = command("chest-pain", "note", "called-120", "--minutes-ago", "3")
+        assert noted.of("case-time")[0]["milestone"] == "called-120"
+        # Patient, visit, four instants of the key, two readings with their recordings, the note, and those of set_up.
+        waiting = command("queue").of("queue")[0]["waiting"]
+        assert waiting == 2 + 1 + 1 + 4 + 2 + 2 + 1
+        for wrong in (("note", "wire"), ("note", "onset", "--minutes-ago", "20000"), ("start", "没有这个人")):
+            ended = command("chest-pain", *wrong)
+            assert ended.code == 2, wrong
+            assert "怎么办" in ended.said
+        # Whom it knows, it measures only after they were confirmed.
+        ended = command("chest-pain", "start", RESIDENT[-4:], "--confirm", "1234")
+        assert ended.code == 2
+        assert not ended.of("recording")
