@@ -39,6 +39,7 @@ def live_page(request: Request, case_id: UUID) -> Response:
         item=item,
         minutes=round(rules.most_s / 60),
         silent_s=rules.silent_s,
+        full=site.words(request).error(InputError("live-full", most=rules.most_watchers)),
     )
 
 
@@ -76,8 +77,10 @@ async def _events(request: Request, site: Site, desk: LiveDesk, item: WorkItem) 
                 if piece.chunk.ended and piece.chunk.samples:
                     yield _event("ended", {})
         yield _event("limit", {})
-    except (InputError, NotLoggedIn, StorageError):
-        # Too many look, the shift is over, the case was handed on: the page says that it has stopped.
+    except InputError as error:
+        # Too many look; or the case was handed on.
+        yield _event("full" if error.code == "live-full" else "lost", {})
+    except (NotLoggedIn, StorageError):
         yield _event("lost", {})
 
 

@@ -133,6 +133,7 @@
     draw();
   });
   source.addEventListener("limit", () => stop(words.limit));
+  source.addEventListener("full", () => stop(words.full));
   source.addEventListener("lost", () => stop(words.lost));
   source.onerror = () => stop(words.lost);
   setInterval(() => {
