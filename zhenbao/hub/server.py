@@ -17,7 +17,7 @@ from zhenbao.hub.issued import FILE as ISSUED
 from zhenbao.hub.issued import FOLDER as CA_FOLDER
 from zhenbao.hub.issued import IssuedBook
 from zhenbao.hub.keys import HubKeyring, add_kit
-from zhenbao.hub.live import LiveDesk
+from zhenbao.hub.live_ecg import LiveDesk
 from zhenbao.hub.notify import FILE, all_of, to_file, to_services
 from zhenbao.hub.permission import Role
 from zhenbao.hub.reports import Reports

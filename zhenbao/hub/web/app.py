@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from zhenbao.hub.live import LiveDesk
+from zhenbao.hub.live_ecg import LiveDesk
 from zhenbao.hub.web import (
     attachments,
     audit,
@@ -21,7 +21,7 @@ from zhenbao.hub.web import (
     chest_pain,
     chest_pain_figures,
     identity,
-    live,
+    live_ecg,
     login,
     loop,
     probe,
@@ -90,7 +90,7 @@ def create_app(
     app.include_router(chest_pain.router)
     app.include_router(chest_pain_figures.router)
     app.state.live = desk or LiveDesk(_no_live, store.clock)
-    app.include_router(live.router)
+    app.include_router(live_ecg.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)

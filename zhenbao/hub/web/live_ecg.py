@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
 
-from zhenbao.hub.live import LiveDesk, Piece
+from zhenbao.hub.live_ecg import LiveDesk, Piece
 from zhenbao.hub.store import audit, work
 from zhenbao.hub.store.people import Session
 from zhenbao.hub.store.work import WorkItem
@@ -34,7 +34,7 @@ def live_page(request: Request, case_id: UUID) -> Response:
     rules = live_rules()
     return site.page(
         request,
-        "live.html",
+        "live_ecg.html",
         session=session,
         item=item,
         minutes=round(rules.most_s / 60),

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.hub.test_browser import Desk, chromium, critical, hub, kit  # noqa: F401 - fixtures
-from zhenbao.hub.live import Piece
+from zhenbao.hub.live_ecg import Piece
 from zhenbao.sync.live.chunk import Chunk
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from uuid import UUID
 
 import pytest
 
-from zhenbao.hub.live import LiveDesk, Piece
-from zhenbao.hub.web import live as page
+from zhenbao.hub.live_ecg import LiveDesk, Piece
+from zhenbao.hub.web import live_ecg as page
 from zhenbao.model.errors import InputError, Rejected
 from zhenbao.model.recording import NO_VALUE
 from zhenbao.sync.live.chunk import Chunk
