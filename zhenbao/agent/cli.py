@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zhenbao.agent import files_cli
+from zhenbao.agent import chest_pain_cli, files_cli
 from zhenbao.agent.emergency.cli import add_commands as add_emergency_commands
 from zhenbao.agent.vault.cli import add_commands as add_vault_commands
 from zhenbao.agent.vitals_cli import Confirm, GlucoseUnit, Pulse, Sure, Typed, TypedSeveral, add_commands
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zhenbao.agent.kit import Kit
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.visit import Visit
+    from zhenbao.model.chest_pain import ChannelNews
     from zhenbao.model.observation import Observation
     from zhenbao.model.patient import Patient
     from zhenbao.model.report import Report
@@ -166,6 +167,8 @@ def visit_start(
         encounter = begin_encounter(
             kit.store, kit.clock, kit.settings.kit_id, found, reason=reason, chest_pain=chest_pain
         )
+        if chest_pain == "yes":
+            kit.store.note_time(encounter.id, "first-contact", at_ms=encounter.started_ms)
         show_identity(kit.screen, found, encounter.started_ms)
         kit.screen.say("agent.visit_started", name=found.name, time=local_text(encounter.started_ms))
         kit.screen.event("visit", encounter_id=encounter.id)
@@ -201,6 +204,8 @@ def _show_visit(kit: Kit) -> None:
         files_cli.show_pruned(kit, observation.id)
         kit.screen.findings(observation.findings)
     files_cli.show_files(kit, visit.encounter.id)
+    if visit.encounter.chest_pain == "yes" or kit.store.channel_news(visit.encounter.id):
+        chest_pain_cli.show_channel(kit, visit)
 
 
 def _show_states(kit: Kit, observation: Observation) -> None:
@@ -356,6 +361,7 @@ def spirometry(
 
 add_commands(measure_app, _measuring)
 files_cli.add_commands(app, measure_app, _kit, _measuring)
+chest_pain_cli.add_commands(app, _kit)
 
 
 # The vault
@@ -430,8 +436,9 @@ def _show_queue(kit: Kit) -> None:
 @inbox_app.command("list", help=_words("cli.inbox_list"))
 def inbox_list(context: typer.Context) -> None:
     with _kit(context) as kit:
-        reports = kit.store.inbox()
-        if not reports:
+        reports, news = kit.store.inbox(), kit.store.channel_news()
+        chest_pain_cli.list_news(kit, news)
+        if not reports and not news:
             kit.screen.say("agent.inbox_empty")
         for item in reports:
             kit.screen.say(
@@ -495,7 +502,7 @@ def service(context: typer.Context) -> None:
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
-    from zhenbao.agent.uplink import gate, watching
+    from zhenbao.agent.uplink import gate, live_gate, watching
 
     chosen: Chosen = context.obj
     home = kit_home(chosen.home)
@@ -513,6 +520,11 @@ def service(context: typer.Context) -> None:
         specialty = _specialty(report.specialty)
         screen.say("agent.report_arrived", specialty=specialty, conclusion=report.conclusion)
         screen.event("report-arrived", report_id=report.id)
+
+    def news_arrived(news: ChannelNews) -> None:
+        screen.bell()
+        chest_pain_cli.say_news(screen, news)
+        screen.event("channel-news", state=news.state, encounter_id=news.encounter_id)
 
     def road(event: Event) -> None:
         if event.name in ("up", "down"):
@@ -543,11 +555,14 @@ def service(context: typer.Context) -> None:
             clock=clock,
             stop=stop,
             on_report=report_arrived,
+            on_news=news_arrived,
             on_event=turned,
             on_store=screen.trouble,
             on_unlocked=unlocked,
             on_trouble=screen.trouble,
             may_go=gate(watch, clock) if watch is not None else lambda item: True,
+            # Where nobody watches the uplink, the trace itself notices a road that does not keep up.
+            may_run_live=live_gate(watch, clock) if watch is not None else lambda: True,
         )
 
 

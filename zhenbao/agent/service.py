@@ -12,16 +12,20 @@ from zhenbao.agent.emergency import spool
 from zhenbao.agent.emergency.handover import handing_over
 from zhenbao.agent.emergency.mailbox import SpoolMailbox
 from zhenbao.agent.keys import EmergencyKeyring, KitKeyring
+from zhenbao.agent.live_feed import listening
 from zhenbao.agent.road_status import report
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.tidying import tidying
 from zhenbao.agent.vault.unlocked import is_unlocked, unlocked_key
+from zhenbao.model.chest_pain import ChannelNews
 from zhenbao.model.errors import InputError, LinkDown, StorageError, ZhenbaoError
 from zhenbao.model.report import Report
 from zhenbao.model.time import Clock
 from zhenbao.sync.engine import Engine, Event
-from zhenbao.sync.envelope import Waiting
+from zhenbao.sync.envelope import Lane, Waiting
 from zhenbao.sync.links.several import SeveralRoads
+from zhenbao.sync.live.chunk import LiveSealer
+from zhenbao.sync.live.pump import Pump
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY_S = 5.0
@@ -38,10 +42,12 @@ def run_service(
     clock: Clock,
     stop: threading.Event,
     on_report: Callable[[Report], None] | None = None,
+    on_news: Callable[[ChannelNews], None] | None = None,
     on_event: Callable[[Event], None] | None = None,
     on_store: Callable[[ZhenbaoError], None] | None = None,
     on_unlocked: Callable[[], None] | None = None,
     may_go: Callable[[Waiting], bool] = lambda item: True,
+    may_run_live: Callable[[], bool] = lambda: True,
     on_trouble: Callable[[LinkDown], None] | None = None,
 ) -> None:
     """Run until ``stop`` is set. The caller's hooks run on this thread, ``on_trouble`` on another.
@@ -54,10 +60,12 @@ def run_service(
         make_roads: the roads to the hub, new ones, given the store's key.
         make_emergency_roads: those of the emergency side, which need no key.
         on_report: a report arrived and is kept.
+        on_news: the hub told of a chest-pain channel, and it is kept.
         on_event: anything else that happened on the road; see ``sync.engine.Event``.
         on_store: the store has something to say (its ``notices``), is locked, or was found damaged and is opened again.
         on_unlocked: the store was locked and is open now.
         may_go: whether an item may go over the road that there is now.
+        may_run_live: whether a running trace may.
         on_trouble: a road does not work, for a new reason.
 
     Raises:
@@ -101,16 +109,27 @@ def run_service(
             for notice in store.notices:
                 _tell(on_store, notice)
             keyring = KitKeyring(store_dir, kit_id, key)
-            announce = _announcer(store, on_report, on_event, on_store)
+            announce = _announcer(store, on_report, on_news, on_event, on_store)
             engine = Engine(store, roads, clock, keyring, on_event=announce, may_go=may_go)
+            pump = Pump(
+                roads,
+                LiveSealer(kit_id, keyring),
+                waits=lambda: _anything_waits(store),
+                allowed=may_run_live,
+            )
             try:
-                with tidying(store, halt):
+                with tidying(store, halt), listening(store_dir, pump.offer):
                     engine.run(halt)
             except StorageError as error:
                 # Damaged under our hands: opening it anew puts it aside, whole, and goes on with a new one.
                 _log.error("the store is opened again: %s", error.code)
                 _tell(on_store, error)
                 stop.wait(_STORE_RETRY_S)
+
+
+def _anything_waits(store: KitStore) -> bool:
+    """Whether anything that is to be kept waits for the hub; old files wait for the night and hold nothing back."""
+    return any(look.lane < Lane.BULK for look in store.lanes())
 
 
 def _send_spooled(
@@ -176,6 +195,7 @@ def _halt(stop: threading.Event, wanted: Callable[[], bool]) -> Iterator[threadi
 def _announcer(
     store: KitStore,
     on_report: Callable[[Report], None] | None,
+    on_news: Callable[[ChannelNews], None] | None,
     on_event: Callable[[Event], None] | None,
     on_store: Callable[[ZhenbaoError], None] | None,
 ) -> Callable[[Event], None]:
@@ -199,6 +219,10 @@ def _announcer(
             and (kept := store.inbox(limit=1))
         ):
             on_report(kept[0].report)
+        if on_news is not None and event.name == "accepted" and event.kind == "channel-news":
+            for news in store.channel_news():
+                if news.news.id == event.subject_id:
+                    on_news(news.news)
 
     return announce
 

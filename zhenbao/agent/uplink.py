@@ -16,6 +16,7 @@ from zhenbao.model.time import Clock
 from zhenbao.sync.envelope import Waiting
 from zhenbao.sync.keys import key_id_of
 from zhenbao.sync.links.tls import client_context
+from zhenbao.sync.live.rules import may_run
 from zhenbao.sync.uplink.choice import Choice, Road, asked, choose
 from zhenbao.sync.uplink.look import View, look
 from zhenbao.sync.uplink.picture import FRESH_MS, Picture, load_picture
@@ -137,6 +138,17 @@ def gate(watch: Watch, clock: Clock) -> Callable[[Waiting], bool]:
         return stopped or decide(item.lane, picture.situation(now_ms)).allowed
 
     return may_go
+
+
+def live_gate(watch: Watch, clock: Clock) -> Callable[[], bool]:
+    """Whether a running trace may go now, by what the watch sees; one that has stopped vouches for no road."""
+
+    def may_run_live() -> bool:
+        now_ms, picture = clock.now_ms(), watch.picture
+        fresh = 0 <= now_ms - picture.at_ms <= FRESH_MS
+        return fresh and may_run(picture.situation(now_ms)).allowed
+
+    return may_run_live
 
 
 def _see(settings: KitSettings) -> View:

@@ -158,7 +158,7 @@ def _indicator(key: str, definition: dict[str, object], found: tuple[int, int | 
     unit, percent = str(definition["unit"]), float(target) if isinstance(target, int | float) else None
     if isinstance(found, list):
         times = sorted(found)
-        return Indicator(key, unit, len(times), None, _quantile(times, 0.5), _quantile(times, 0.9), percent)
+        return Indicator(key, unit, len(times), None, quantile(times, 0.5), quantile(times, 0.9), percent)
     return Indicator(key, unit, *found, target_percent=percent)
 
 
@@ -193,6 +193,6 @@ def _acts(urgency: Urgency | None) -> bool:
     return urgency is not None and urgency.rank <= Urgency.YELLOW.rank
 
 
-def _quantile(ordered: Sequence[float], q: float) -> float | None:
+def quantile(ordered: Sequence[float], q: float) -> float | None:
     """The nearest-rank quantile; None of nothing."""
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None

@@ -35,6 +35,8 @@ Action = Literal[
     "search-name",
     "search-number",
     "loop",
+    "chest-pain",
+    "channel",
     "merge",
     "refer",
     "break-glass",
@@ -94,7 +96,7 @@ def denial(role: Role, action: Action, standing: Standing) -> Denial | None:
         return "denied-restricted" if action != "break-glass" else None
     if allowed == "all":
         return None
-    if standing.granted and action in ("list", "open", "opine"):
+    if standing.granted and action in ("list", "open", "opine", "chest-pain"):
         return None
     if allowed == "granted":
         return "denied-grant"

@@ -17,6 +17,7 @@ from zhenbao.hub.issued import FILE as ISSUED
 from zhenbao.hub.issued import FOLDER as CA_FOLDER
 from zhenbao.hub.issued import IssuedBook
 from zhenbao.hub.keys import HubKeyring, add_kit
+from zhenbao.hub.live_ecg import LiveDesk
 from zhenbao.hub.notify import FAMILY_FILE, FILE, all_of, family_to_file, to_file, to_services
 from zhenbao.hub.oidc import Provider, load_settings
 from zhenbao.hub.permission import Role
@@ -36,6 +37,7 @@ from zhenbao.sync.keys import parse_card
 from zhenbao.sync.links.mailboxes import MailboxLink
 from zhenbao.sync.links.several_hub import Presence, RoadsAtHub
 from zhenbao.sync.links.tls import client_context, server_context
+from zhenbao.sync.live.chunk import Chunk, LiveReader
 from zhenbao.sync.names import AddressBook, OpenBook
 
 if TYPE_CHECKING:
@@ -122,6 +124,7 @@ class Hub:
         with self.store.reading() as connection:
             rule_versions.active(connection)  # a hub never starts with rules that contradict this program
         self.keyring = HubKeyring(self.store, directory)
+        self._desk = LiveDesk(_opener(LiveReader(self.store.name, self.keyring)), self.clock)
         self.worklist = Worklist(self.store)
         self.reports = Reports(self.store)
         services = (to_services(notify),) if notify else ()
@@ -258,6 +261,8 @@ class Hub:
             tls = client_context(self._ca / CA_CERTIFICATE, self._ca / HUB_CLIENT, self._ca / HUB_CLIENT_KEY)
         mqtt = MqttLink(host, port, self.store.name, is_hub=True, tls=tls, book=self._book)
         roads = RoadsAtHub({"mqtt": mqtt, "https": self._mailboxes}, monotonic_s=self.clock.monotonic_s)
+        roads.on_live = self._desk.hear
+        self._spawn("zhenbao-live", lambda: self._desk.run(self._stop))
         mqtt.on_gone = lambda kit_id: roads.gone("mqtt", kit_id)
         self._roads = roads
         engine = Engine(self.store, roads, self.clock, self.keyring)
@@ -281,6 +286,7 @@ class Hub:
             pusher=self._pusher,
             tell_family=self._tell_family,
             oidc_provider=self._oidc,
+            desk=self._desk,
         )
         self._newsroom = app.state.newsroom
         listening = socket.socket(socket.AF_INET6 if ":" in self._web_host else socket.AF_INET)
@@ -343,6 +349,14 @@ def add_practitioner(
         people.add(connection, person, password, now_ms)
         audit.append(connection, now_ms, "admin", "practitioner-added", f"practitioner:{login}", role=role)
     return person
+
+
+def _opener(reader: LiveReader) -> Callable[[bytes, str], tuple[str, Chunk]]:
+    def opened(data: bytes, road: str) -> tuple[str, Chunk]:
+        signer, chunk = reader.read(data, road)
+        return signer.peer.name, chunk
+
+    return opened
 
 
 def _road(broker: str) -> tuple[str, int] | None:

@@ -12,6 +12,7 @@ from functools import cached_property
 from uuid import UUID
 
 from zhenbao.model.attachment import Attachment
+from zhenbao.model.chest_pain import CaseTime, ChannelNews
 from zhenbao.model.emergency import Emergency
 from zhenbao.model.errors import Rejected
 from zhenbao.model.hub_terms import HubTerms
@@ -35,6 +36,8 @@ Body = (
     | Attachment
     | ReturnedReport
     | HubTerms
+    | CaseTime
+    | ChannelNews
 )
 KINDS: dict[str, type[Body]] = {
     "patient": Patient,
@@ -48,6 +51,8 @@ KINDS: dict[str, type[Body]] = {
     "attachment": Attachment,
     "returned-report": ReturnedReport,
     "hub-terms": HubTerms,
+    "case-time": CaseTime,
+    "channel-news": ChannelNews,
 }
 """Append only: on the wire a kind is its place here, counted from 1. One that is not here travels under its name."""
 

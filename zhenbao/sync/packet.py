@@ -54,6 +54,8 @@ class Kind(IntEnum):
     """Receipts, refusals, what has arrived of parts: nothing that is kept."""
     EMERGENCY = 3
     """One emergency, signed by the key that signs nothing else."""
+    LIVE = 4
+    """A piece of a running trace: shown and forgotten (``sync.live``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from uuid import UUID
 from zhenbao import rules
 from zhenbao.agent.capture import Journal, only_measurement, values_of
 from zhenbao.agent.kit import Kit
+from zhenbao.agent.live_feed import feeding
 from zhenbao.agent.measure.front_end import Taken, front_end_port, take
 from zhenbao.agent.measure.saving import conclude
 from zhenbao.agent.protocols import protocol
@@ -54,7 +55,8 @@ async def measure_ecg(kit: Kit, visit: Visit) -> None:
                 journal = Journal(kit.store, visit.encounter.id, code)
                 started_ms = kit.clock.now_ms()
                 front_end = FrontEndEcg()
-                taken = await take(kit, front_end.read(link, duration_s=seconds), journal)
+                with feeding(kit.home, kit.clock, visit.encounter.id) as feed:
+                    taken = await take(kit, front_end.read(link, duration_s=seconds), journal, feed.hear)
                 told |= _finish(kit, visit, code, front_end, taken, started_ms, journal.id, told)
                 if taken.error is not None:
                     raise taken.error
@@ -98,6 +100,11 @@ def _finish(
         capture=capture_id,
         already_told=told,
     )
+    if code == "ecg" and visit.encounter.chest_pain == "yes" and recording.complete:
+        # After the alarm, which waits for no store; the instants themselves are those of the recording.
+        ended_ms = started_ms + round(1000 * (taken.last_sample_s - taken.started_s))
+        kit.store.note_time(visit.encounter.id, "ecg-start", at_ms=started_ms)
+        kit.store.note_time(visit.encounter.id, "ecg-end", at_ms=ended_ms)
     return frozenset(f.rule_id for f in observation.findings)
 
 

@@ -26,6 +26,8 @@ class Taken:
     ecg: list[EcgSamples] = field(default_factory=list)
     flow: list[FlowSamples] = field(default_factory=list)
     end: End | None = None
+    started_s: float = 0.0
+    """Monotonic time at which it began."""
     last_sample_s: float = 0.0
     """Monotonic time at which the last sample arrived."""
     error: DeviceError | None = None
@@ -51,7 +53,8 @@ async def take(
     Args:
         hear: is told of every event once it is written or waits to be.
     """
-    taken = Taken(last_sample_s=kit.clock.monotonic_s())
+    began_s = kit.clock.monotonic_s()
+    taken = Taken(started_s=began_s, last_sample_s=began_s)
     unwritten: list[Event] = []
     try:
         async with aclosing(events):

@@ -7,22 +7,30 @@ import sqlite3
 from collections.abc import Sequence
 from uuid import UUID
 
+from zhenbao.agent.store.chest_pain import report_came, take_news
 from zhenbao.agent.store.database import Database
 from zhenbao.agent.store.epochs import take_terms
+from zhenbao.agent.store.moment import Moment
 from zhenbao.agent.store.outbox import HUB, Sender, post, set_state
 from zhenbao.agent.store.values import InboxReport, Quarantined
+from zhenbao.model.chest_pain import ChannelNews
 from zhenbao.model.errors import Rejected
 from zhenbao.model.hub_terms import HubTerms
 from zhenbao.model.report import DeliveryState, Receipt, Report, ReportRead, Viewed
 from zhenbao.sync.envelope import Body, Envelope, Lane, pack, unpack
 
 
-def accept(database: Database, sender: Sender, epoch: str, envelopes: Sequence[Envelope], now_ms: int) -> list[Receipt]:
-    """See ``MailboxStore.accept``. A kit takes reports and word that they were seen, from the hub, for itself alone."""
-    return database.write(lambda c: [_take(c, sender, epoch, each, now_ms) for each in envelopes], urgent=True)
+def accept(
+    database: Database, sender: Sender, epoch: str, envelopes: Sequence[Envelope], moment: Moment
+) -> list[Receipt]:
+    """See ``MailboxStore.accept``. A kit takes reports, word that they were seen and news of a channel, from the hub,
+    for itself alone."""
+    return database.write(lambda c: [_take(c, sender, epoch, each, moment) for each in envelopes], urgent=True)
 
 
-def _take(connection: sqlite3.Connection, sender: Sender, epoch: str, envelope: Envelope, now_ms: int) -> Receipt:
+def _take(connection: sqlite3.Connection, sender: Sender, epoch: str, envelope: Envelope, moment: Moment) -> Receipt:
+    now_ms = moment.now_ms
+
     def receipt(received_ms: int, *, duplicate: bool = False, refused: str = "") -> Receipt:
         return Receipt(envelope.id, envelope.body_sha256, epoch, received_ms, duplicate, refused)
 
@@ -37,7 +45,7 @@ def _take(connection: sqlite3.Connection, sender: Sender, epoch: str, envelope: 
     try:
         if known is not None:
             raise Rejected("other-body")
-        _keep(connection, sender, envelope, _read(sender, envelope), now_ms)
+        _keep(connection, sender, envelope, _read(sender, envelope), moment)
     except Rejected as error:
         connection.execute(
             "insert into refused values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -73,13 +81,14 @@ def _read(sender: Sender, envelope: Envelope) -> Body:
     if envelope.recipient != sender.name or envelope.sender != HUB:
         raise Rejected("other-recipient")
     value = unpack(envelope.kind, envelope.body)
-    if not isinstance(value, Report | Viewed | HubTerms):
+    if not isinstance(value, Report | Viewed | HubTerms | ChannelNews):
         raise Rejected("envelope-kind", kind=envelope.kind)
     return value
 
 
-def _keep(connection: sqlite3.Connection, sender: Sender, envelope: Envelope, value: Body, now_ms: int) -> None:
+def _keep(connection: sqlite3.Connection, sender: Sender, envelope: Envelope, value: Body, moment: Moment) -> None:
     """Nothing is written before everything is checked: other items of the batch stand in the same transaction."""
+    now_ms = moment.now_ms
     match value:
         case Report():
             known = connection.execute("select body from reports where id = ?", (str(value.id),)).fetchone()
@@ -92,11 +101,14 @@ def _keep(connection: sqlite3.Connection, sender: Sender, envelope: Envelope, va
             )
             for subject_id in value.observation_ids:
                 set_state(connection, subject_id, DeliveryState.REPORTED, now_ms, peer_ms=value.signed_ms)
+            report_came(connection, sender, value.encounter_id, moment)
         case Viewed():
             for subject_id in value.observation_ids:
                 set_state(connection, subject_id, DeliveryState.VIEWED, now_ms, peer_ms=value.viewed_ms)
         case HubTerms():
             take_terms(connection, sender, value, now_ms)
+        case ChannelNews():
+            take_news(connection, sender, value, envelope.body, moment)
 
 
 def _check_report(connection: sqlite3.Connection, report: Report) -> None:

@@ -8,6 +8,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,6 +17,7 @@ from uuid import UUID
 from zhenbao.agent.store import (
     attachments,
     captures,
+    chest_pain,
     epochs,
     hub_time,
     inbox,
@@ -26,13 +28,16 @@ from zhenbao.agent.store import (
     syringe,
     transfers,
 )
+from zhenbao.agent.store.chest_pain import KeptNews
 from zhenbao.agent.store.database import Database
+from zhenbao.agent.store.moment import boot_id, moment
 from zhenbao.agent.store.outbox import Sender
 from zhenbao.agent.store.retention import Tidied
 from zhenbao.agent.store.space import DEFAULT_BYTES, Level, Room
 from zhenbao.agent.store.values import Account, Capture, InboxReport, KeptFile, Pruned, Quarantined, QueueStatus
 from zhenbao.agent.vault.unlocked import unlocked_key
 from zhenbao.model.attachment import Attachment
+from zhenbao.model.chest_pain import CaseTime
 from zhenbao.model.errors import StorageError
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
@@ -43,17 +48,6 @@ from zhenbao.model.time import Clock
 from zhenbao.sync.envelope import Envelope, Lane, Waiting
 from zhenbao.sync.mailbox import Transfer
 from zhenbao.sync.parts import Part
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_RANDOM_BOOT = secrets.token_hex(16)
-
-
-def boot_id() -> str:
-    """Names this start of the machine; where the system does not tell, this start of the program."""
-    try:
-        return _BOOT_ID.read_text().strip().replace("-", "")
-    except OSError:
-        return _RANDOM_BOOT
 
 
 class KitStore:
@@ -311,6 +305,35 @@ class KitStore:
         """
         return inbox.read_report(self._database, self._sender, report_id, now_ms)
 
+    # The chest-pain channel
+
+    def note_time(
+        self, encounter_id: UUID, milestone: str, *, at_ms: int | None = None, told: bool = False
+    ) -> CaseTime:
+        """Keep an instant of a chest-pain visit and queue it as critical.
+
+        Args:
+            at_ms: when it was, by the kit's clock; None: now.
+            told: somebody said so; the kit has not seen it itself.
+
+        Raises:
+            StorageError: ``store-order``, no such visit.
+        """
+        now = moment(self._clock)
+        return chest_pain.note(self._database, self._sender, encounter_id, milestone, now, at_ms=at_ms, told=told)
+
+    def times(self, encounter_id: UUID) -> list[CaseTime]:
+        """The instants of a visit in the order of their noting; the last of a milestone counts."""
+        return chest_pain.times(self._database, encounter_id)
+
+    def channel_news(self, encounter_id: UUID | None = None) -> list[KeptNews]:
+        """What the hub told of a visit's channel (or of all), the newest first."""
+        return chest_pain.all_news(self._database, encounter_id)
+
+    def read_news(self, encounter_id: UUID) -> bool:
+        """The village doctor sees the news of a visit: note that and tell the hub. False where nothing was new."""
+        return chest_pain.read_news(self._database, self._sender, encounter_id, moment(self._clock))
+
     # The crash journal
 
     def begin_capture(self, encounter_id: UUID, code: str, detail: dict[str, Any]) -> UUID:
@@ -413,7 +436,8 @@ class KitStore:
         return outbox.receipted(self._database, receipts, proof, now_ms, answered)
 
     def accept(self, envelopes: Sequence[Envelope], now_ms: int) -> list[Receipt]:
-        return inbox.accept(self._database, self._sender, self._epoch, envelopes, now_ms)
+        now = replace(moment(self._clock), now_ms=now_ms)
+        return inbox.accept(self._database, self._sender, self._epoch, envelopes, now)
 
     def sealed_bytes(self, envelope_id: UUID) -> int | None:
         return transfers.sealed_bytes(self._database, envelope_id)

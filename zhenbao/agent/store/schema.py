@@ -273,6 +273,20 @@ def _version_7(db: Database) -> None:
     db.execute("alter table states_7 rename to states")
 
 
+def _version_8(db: Database) -> None:
+    """The chest-pain channel: instants of a visit, and what the hub tells of the channel."""
+    db.execute(
+        "create table case_times (id text primary key, encounter_id text not null, milestone text not null,"
+        " body blob not null) strict"
+    )
+    db.execute("create index case_times_encounter on case_times(encounter_id)")
+    db.execute(
+        "create table channel_news (id text primary key, encounter_id text not null, told_ms integer not null,"
+        " arrived_ms integer not null, read_ms integer, body blob not null) strict"
+    )
+    db.execute("create index channel_news_encounter on channel_news(encounter_id, told_ms)")
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _version_1,
     _version_2,
@@ -281,6 +295,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _version_5,
     _version_6,
     _version_7,
+    _version_8,
 )
 LATEST = len(MIGRATIONS)
 

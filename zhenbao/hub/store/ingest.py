@@ -11,12 +11,13 @@ from uuid import UUID
 from sqlalchemy import BindParameter, Connection, bindparam, insert, select
 from sqlalchemy.exc import DataError
 
-from zhenbao.hub.store import files, records, returned
+from zhenbao.hub.store import chest_pain, files, records, returned
 from zhenbao.hub.store.batch import Batch
 from zhenbao.hub.store.placing import Unpack
 from zhenbao.hub.store.rows import insert_all
 from zhenbao.hub.store.tables import inbox, quarantine
 from zhenbao.model.attachment import Attachment
+from zhenbao.model.chest_pain import CaseTime
 from zhenbao.model.emergency import Emergency
 from zhenbao.model.errors import Rejected, StorageError
 from zhenbao.model.finding import Urgency
@@ -164,6 +165,9 @@ def _take(connection: Connection, batch: Batch, envelope: Envelope, value: Body 
             records.save_report_read(connection, value, now_ms)
         case Attachment():
             files.save(connection, envelope, value, now_ms)
+        case CaseTime():
+            _check(envelope, value.kit_id, value.at_ms)
+            chest_pain.save_kit_time(connection, value, now_ms, envelope.clock_ahead_ms)
         case ReturnedReport():
             returned.save(connection, envelope, value, now_ms)
         case Emergency():

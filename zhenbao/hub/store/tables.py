@@ -182,7 +182,7 @@ encounters = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("patient_id", Uuid, nullable=False, index=True),
-    Column("started_ms", BigInteger, nullable=False),
+    Column("started_ms", BigInteger, nullable=False, index=True),
     Column("sender", String(80), nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("received_ms", BigInteger, nullable=False),

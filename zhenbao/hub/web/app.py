@@ -13,17 +13,21 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from zhenbao.hub.live_ecg import LiveDesk
 from zhenbao.hub.web import (
     alerts,
     attachments,
     audit,
     cases,
+    chest_pain,
+    chest_pain_figures,
     consent,
     consults,
     events,
     holding,
     identity,
     listing,
+    live_ecg,
     login,
     loop,
     oidc,
@@ -44,7 +48,8 @@ from zhenbao.hub.web.compressed import Compressed
 from zhenbao.hub.web.live import Newsroom
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
 from zhenbao.hub.web.site import Site
-from zhenbao.model.errors import StorageError, ZhenbaoError
+from zhenbao.model.errors import Rejected, StorageError, ZhenbaoError
+from zhenbao.sync.live.chunk import Chunk
 
 if TYPE_CHECKING:
     from zhenbao.hub.oidc import Provider
@@ -86,6 +91,7 @@ def create_app(
     pusher: Pusher | None = None,
     tell_family: Callable[[str, str], None] | None = None,
     oidc_provider: Provider | None = None,
+    desk: LiveDesk | None = None,
 ) -> FastAPI:
     """The pages of a hub.
 
@@ -98,6 +104,7 @@ def create_app(
         sync: the HTTPS road for kits, on the same server; None: there is none.
         tell_family: sends the sentence for a family; takes a case's code and a telephone. None: there is no way.
         oidc_provider: another way to log in; None: there is none.
+        desk: where running traces arrive; None: none does.
 
     Raises:
         StorageError: ``hub-vendor``: htmx or the font is missing; run ``make``.
@@ -123,6 +130,10 @@ def create_app(
     app.include_router(second.router)
     app.include_router(consults.router)
     app.include_router(report_pdf.router)
+    app.include_router(chest_pain.router)
+    app.include_router(chest_pain_figures.router)
+    app.state.live = desk or LiveDesk(_no_live, store.clock)
+    app.include_router(live_ecg.router)
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)
@@ -145,6 +156,10 @@ def create_app(
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _no_such_page)
     return app
+
+
+def _no_live(_data: bytes, _road: str) -> tuple[str, Chunk]:
+    raise Rejected("message", reason="no road")
 
 
 def _to_login(request: Request, _error: Exception) -> Response:

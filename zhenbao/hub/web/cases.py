@@ -18,6 +18,7 @@ from zhenbao.hub.store.files import StoredFile
 from zhenbao.hub.store.people import Session
 from zhenbao.hub.store.report_forms import PLAIN, STAGES, Stage
 from zhenbao.hub.store.report_forms import Form as ReportForm
+from zhenbao.hub.web import chest_pain
 from zhenbao.hub.web.case_parts import case_parts, ecg_options, tracings
 from zhenbao.hub.web.drawings import draw
 from zhenbao.hub.web.ecg_pages import ecg_page
@@ -255,6 +256,8 @@ def shown_case(
         waiting={id_: waiting for id_, (_, waiting) in drawn.items()},
         files=_by_reading(case),
         preview_frames=preview_frames,
+        chest_pain=chest_pain.block(site, case.item),
+        shapes=chest_pain.SHAPES,
         urgencies=list(Urgency),
         grant=seer.grant(case.item),
         may_report=seer.may("report", case.item),

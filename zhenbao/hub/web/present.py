@@ -101,6 +101,15 @@ class Presenter:
             return self.words("hub.span_hours", hours=hours, minutes=minutes % 60)
         return self.words("hub.span_minutes", minutes=minutes)
 
+    def short_span(self, milliseconds: int) -> str:
+        """A length of time to the second where that matters; what runs backwards has a minus in front."""
+        sign, seconds = "−" if milliseconds < 0 else "", round(abs(milliseconds) / 1000)
+        if seconds < 60:
+            return sign + self.words("hub.cp.seconds", seconds=seconds)
+        if seconds < 600 and seconds % 60:
+            return sign + self.words("hub.cp.minutes_seconds", minutes=seconds // 60, seconds=seconds % 60)
+        return sign + self.span(round(seconds / 60) * 60_000)
+
     def left(self, due_ms: int) -> str:
         """Time left as ``04:12`` or ``1:23:45``; what is over counts up with a minus in front."""
         seconds = abs(due_ms - self.now_ms) // 1000

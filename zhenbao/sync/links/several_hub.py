@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from zhenbao.model.errors import LinkDown
 from zhenbao.sync.link import Link
+from zhenbao.sync.live.chunk import is_live
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class RoadsAtHub:
         self.on_message: Callable[[str, bytes], None] = lambda sender, data: None
         self.on_up: Callable[[], None] = lambda: None
         self.on_down: Callable[[], None] = lambda: None
+        self.on_live: Callable[[str, bytes], None] = lambda sender, data: None
+        """A piece of a running trace: it never stands in the engine's queue."""
         self._roads = roads
         self._monotonic_s = monotonic_s
         self._presence: dict[str, Presence] = {}
@@ -93,7 +96,10 @@ class RoadsAtHub:
         def message(sender: str, data: bytes) -> None:
             with self._lock:
                 self._presence[sender] = Presence(sender, name, self._monotonic_s(), here=True)
-            self.on_message(sender, data)
+            if is_live(data):
+                self.on_live(sender, data)
+            else:
+                self.on_message(sender, data)
 
         link.on_message = message
         # Any road that comes up may reach kits that wait for something: all is due again.

@@ -142,7 +142,15 @@ def decide(
         table: None: the one that comes with the program.
     """
     table = table or policy()
-    row, uplink = table.lanes[lane], now.uplink
+    return decide_row(table.lanes[lane], now, critical_case=critical_case, wish=wish, table=table)
+
+
+def decide_row(
+    row: Row, now: Situation, *, critical_case: bool = False, wish: bool = False, table: Policy | None = None
+) -> Decision:
+    """The same for any row of limits (a running trace has one of its own)."""
+    table = table or policy()
+    uplink = now.uplink
     if uplink is None or uplink.up is False:
         return Decision(False, Reason.NO_ROAD)
     if row.always or critical_case:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from zhenbao.hub.store import law_tables, list_tables, report_tables  # noqa: F401 - their tables belong to the metadata
+from zhenbao.hub.store import chest_pain_tables, law_tables, list_tables, report_tables  # noqa: F401 - on the metadata
 from zhenbao.hub.store.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
