@@ -12,8 +12,10 @@ from functools import cached_property
 from uuid import UUID
 
 from zhenbao.model.attachment import Attachment
+from zhenbao.model.chronic import CareBrief, DischargePlan, FollowUp
 from zhenbao.model.emergency import Emergency
 from zhenbao.model.errors import Rejected
+from zhenbao.model.fleet import KitStatus
 from zhenbao.model.hub_terms import HubTerms
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
@@ -35,6 +37,10 @@ Body = (
     | Attachment
     | ReturnedReport
     | HubTerms
+    | FollowUp
+    | CareBrief
+    | DischargePlan
+    | KitStatus
 )
 KINDS: dict[str, type[Body]] = {
     "patient": Patient,
@@ -48,6 +54,10 @@ KINDS: dict[str, type[Body]] = {
     "attachment": Attachment,
     "returned-report": ReturnedReport,
     "hub-terms": HubTerms,
+    "follow-up": FollowUp,
+    "care-brief": CareBrief,
+    "discharge-plan": DischargePlan,
+    "kit-status": KitStatus,
 }
 """Append only: on the wire a kind is its place here, counted from 1. One that is not here travels under its name."""
 
