@@ -9,7 +9,7 @@ from zhenbao.hub.permission import Action, Place, Role, Standing, denial
 
 # role: the standings that are allowed, by action. Letters: o own, b below, x outside; + assigned; g with a grant.
 ALLOWED = {
-    "village-doctor": {"list": "o o+ *g", "open": "o o+ *g", "refer": "o"},
+    "village-doctor": {"list": "o o+ *g", "open": "o o+ *g", "refer": "o", "chronic": "o"},
     "township-doctor": {
         "list": "o o+ b b+ *g",
         "open": "o o+ b b+ *g",
@@ -17,6 +17,7 @@ ALLOWED = {
         "loop": "o b",
         "merge": "o b",
         "refer": "o b",
+        "chronic": "o b",
         "statistics": "o b",
         "break-glass": "*",
     },
@@ -29,9 +30,11 @@ ALLOWED = {
         "loop": "o+ b+",
         "merge": "o+ b+",
         "refer": "o+ b+",
+        "chronic": "o+ b+",
         "break-glass": "*",
     },
     "provincial-expert": {"list": "*g", "open": "*g"},
+    "health-manager": {"chronic": "o+ b+"},
     "quality": {"statistics": "o b"},
     "director": {"statistics": "o b"},
     "technician": {"fleet": "o b"},

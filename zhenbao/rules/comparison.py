@@ -1,5 +1,7 @@
-"""A value beside the one before: by how much it changed, whether that is more than the error of the devices, and whether
-the two can be compared at all."""
+"""A value beside the one before: by how much it changed, and whether that is more than the devices' error.
+
+What makes two readings less comparable than they look is named beside it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ class Change:
 
 
 def changes(before: Observation, now: Observation, names: tuple[str, ...]) -> list[Change]:
-    """What changed between two readings of one kind; values that one of them lacks, or in another unit, are left out."""
+    """What changed between two readings of a kind; values that one of them lacks or has in another unit are left out."""
     found = []
     for name in names:
         old, new = before.values.get(name), now.values.get(name)

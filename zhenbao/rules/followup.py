@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, get_args
 
-from zhenbao.model.chronic import Disease, Outcome, Past, Register, Tier
+from zhenbao.model.chronic import Disease, FollowUp, Outcome, Past, Register, Tier
+from zhenbao.model.errors import InputError
 from zhenbao.rules.forms import number_in
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 DISEASES: tuple[Disease, ...] = get_args(Disease)
 TIERS: tuple[Tier, ...] = get_args(Tier)
+MOST_DAYS = 366
+"""Nobody is put off for longer than a year."""
+SHORTEST_REASON, LONGEST_REASON = 2, 400
 Why = Literal["first", "interval", "recheck", "ask-after-referral", "again", "urgent"]
 
 
@@ -106,7 +110,7 @@ def judge(disease: Disease, answers: Mapping[str, str], age_years: int | None, p
     for row in _table()["decides"]:
         if answers.get(row["field"]) == row["code"] and row["outcome"] != "controlled":
             return Judged(row["outcome"], (), (row["field"],), urgent, {}, "", row["source"])
-    # A screen or a recall says for itself that all is well; its numbers may contradict it, and missing ones do not count.
+    # A screen or a recall says for itself that all is well; its numbers may contradict it, missing ones do not count.
     well = any(
         answers.get(row["field"]) == row["code"] for row in _table()["decides"] if row["outcome"] == "controlled"
     )
@@ -147,6 +151,55 @@ def next_visit(
         return Next(on + timedelta(days=min(days, 14)), True, "urgent")
     why: Why = "ask-after-referral" if refer else "recheck" if outcome != "controlled" else "interval"
     return Next(on + timedelta(days=days), refer, why)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a person decides about a follow-up; what is empty is left to the rule."""
+
+    outcome: str = ""
+    next_on: str = ""
+    """ISO date."""
+    because: str = ""
+
+
+def decide(blank: FollowUp, judged: Judged, past: Sequence[Past], on: date, choice: Choice) -> FollowUp:
+    """A follow-up with its outcome and next date: the rule's, or a person's with the reason, both kept.
+
+    Args:
+        blank: all but that.
+        on: its day.
+
+    Raises:
+        InputError: ``follow-up-outcome``, the rule cannot tell and nobody has said it; ``follow-up-date``, not a day
+            between tomorrow and a year from now; ``follow-up-reason``, other than the rule without a reason.
+    """
+    outcome = next((o for o in OUTCOMES if o == (choice.outcome or judged.outcome)), None)
+    if outcome is None:
+        raise InputError("follow-up-outcome")
+    urgent = bool(judged.urgent)
+    ruled = next_visit(blank.disease, blank.tier, outcome, on, past, urgent=urgent)
+    chosen = ruled.on
+    if choice.next_on:
+        try:
+            chosen = date.fromisoformat(choice.next_on)
+        except ValueError:
+            raise InputError("follow-up-date", most=MOST_DAYS) from None
+    if not on < chosen <= on + timedelta(days=MOST_DAYS):
+        raise InputError("follow-up-date", most=MOST_DAYS)
+    because = " ".join(choice.because.split())[:LONGEST_REASON]
+    if (outcome != judged.outcome or chosen != ruled.on) and len(because) < SHORTEST_REASON:
+        raise InputError("follow-up-reason")
+    return replace(
+        blank,
+        outcome=outcome,
+        next_on=chosen,
+        refer=ruled.refer,
+        rule_outcome=judged.outcome,
+        rule_next_on=ruled.on,
+        changed_because=because if outcome != judged.outcome or chosen != ruled.on else "",
+        profile=judged.profile,
+    )
 
 
 def due(register: Register) -> list[Due]:

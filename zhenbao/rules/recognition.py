@@ -49,6 +49,11 @@ def validity(code: str) -> Validity | None:
     return _table().get(code)
 
 
+def kinds() -> tuple[str, ...]:
+    """The kinds of readings that have a row."""
+    return tuple(_table())
+
+
 def recognise(result: RecentResult, now_ms: int, complaints: Mapping[str, str]) -> Recognition:
     """Whether a result may stand.
 

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from zhenbao.hub.store import chronic_tables as _chronic_tables  # noqa: F401 - on the same metadata
 from zhenbao.hub.store.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
