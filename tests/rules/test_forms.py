@@ -44,7 +44,7 @@ def test_the_data_is_sound(key: str) -> None:
         assert set(field.needs) | ({field.needs_value} if field.needs_value else set()) <= set(names)
         assert bool(field.codes) == (field.kind in ("choice", "choices"))
         assert field.kind != "number" or (field.low < field.high and field.unit)
-        assert all(code in dict((f.key, f.codes) for f in made.fields)[key] for key, code in field.needs.items())
+        assert all(code in {f.key: f.codes for f in made.fields}[key] for key, code in field.needs.items())
 
 
 def test_a_filled_form_has_no_problem_and_each_required_answer_is_missed() -> None:

@@ -80,7 +80,7 @@ def tell_of_urgent_cases(store: HubStore) -> int:
     )
     told = 0
     with store.reading() as connection:
-        cases = list(connection.execute(urgent).tuples())
+        cases = list(connection.execute(urgent))
         managed = connection.execute(select(chronic_entries.c.id).limit(1)).first() is not None
     for case_id, patient_id in cases if managed else ():
         with store.reading() as connection:

@@ -35,7 +35,7 @@ class Change:
 
 
 def changes(before: Observation, now: Observation, names: tuple[str, ...]) -> list[Change]:
-    """What changed between two readings of a kind; values that one of them lacks or has in another unit are left out."""
+    """What changed between two readings of a kind; what one of them lacks or has in another unit is left out."""
     found = []
     for name in names:
         old, new = before.values.get(name), now.values.get(name)

@@ -1,6 +1,6 @@
 """What the hub tells the kits of their own patients: registers, results taken elsewhere, discharge plans.
 
-A kit hears of a patient only under the name that it gave the patient itself, only where it takes such messages, and only
+A kit hears of a patient only under the name that it gave the patient itself, where it takes such messages, and only
 when something has changed.
 """
 
@@ -43,7 +43,7 @@ def tell(connection: Connection, sender: Sender, patient_id: UUID, now_ms: int) 
     )
     units = {unit.id: unit.name for unit in organisations.everyone(connection)}
     queued = 0
-    for name, kit_id in sorted(set(connection.execute(known).tuples())):
+    for name, kit_id in sorted(set(connection.execute(known))):
         if fleet.takes(connection, kit_id, "care-brief"):
             queued += _tell_brief(connection, sender, name, persons, kit_id, units, now_ms)
         if fleet.takes(connection, kit_id, "discharge-plan"):
@@ -71,7 +71,7 @@ def touched(connection: Connection) -> tuple[set[UUID], int]:
     written = select(follow_ups.c.patient_id, follow_ups.c.received_ms).where(follow_ups.c.received_ms >= since)
     found: set[UUID] = set()
     for wanted in (came, new, signed, written):
-        for name, at_ms in connection.execute(wanted).tuples():
+        for name, at_ms in connection.execute(wanted):
             found.add(name)
             mark = max(mark, at_ms)
     return found, mark
