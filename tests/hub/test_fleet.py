@@ -104,7 +104,7 @@ def test_a_silent_kit_is_a_task_until_it_speaks_again(store: HubStore, voice: Ki
     (noted,) = look(store)[0].tasks  # a note does not end it
     assert (noted.login, noted.note) == ("desk", "已打电话，平板没电")
     clock.pass_minutes(5)
-    voice.send(replace(WELL, id=uuid7(clock.ms), made_ms=clock.ms))
+    voice.send(replace(WELL, id=uuid7(clock.ms), made_ms=clock.ms, oldest_ms=None))
     fleet.sweep(store)
     assert look(store)[0].tasks == ()
     with store.reading() as connection:

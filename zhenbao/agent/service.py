@@ -13,6 +13,7 @@ from zhenbao.agent.emergency.handover import handing_over
 from zhenbao.agent.emergency.mailbox import SpoolMailbox
 from zhenbao.agent.keys import KitKeyring
 from zhenbao.agent.road_status import report
+from zhenbao.agent.status import telling
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.tidying import tidying
 from zhenbao.agent.vault.unlocked import is_unlocked, unlocked_key
@@ -93,7 +94,7 @@ def run_service(
             announce = _announcer(store, on_report, on_event)
             engine = Engine(store, roads, clock, keyring, on_event=announce, may_go=may_go)
             try:
-                with tidying(store, halt):
+                with tidying(store, halt), telling(store_dir, store, clock, halt):
                     engine.run(halt)
             except StorageError as error:
                 # Damaged under our hands: opening it anew puts it aside, whole, and goes on with a new one.

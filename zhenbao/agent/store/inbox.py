@@ -7,10 +7,12 @@ import sqlite3
 from collections.abc import Sequence
 from uuid import UUID
 
+from zhenbao.agent.store.care import take_brief, take_plan
 from zhenbao.agent.store.database import Database
 from zhenbao.agent.store.epochs import take_terms
 from zhenbao.agent.store.outbox import HUB, Sender, post, set_state
 from zhenbao.agent.store.values import InboxReport, Quarantined
+from zhenbao.model.chronic import CareBrief, DischargePlan
 from zhenbao.model.errors import Rejected
 from zhenbao.model.hub_terms import HubTerms
 from zhenbao.model.report import DeliveryState, Receipt, Report, ReportRead, Viewed
@@ -18,7 +20,7 @@ from zhenbao.sync.envelope import Body, Envelope, Lane, pack, unpack
 
 
 def accept(database: Database, sender: Sender, epoch: str, envelopes: Sequence[Envelope], now_ms: int) -> list[Receipt]:
-    """See ``MailboxStore.accept``. A kit takes reports and word that they were seen, from the hub, for itself alone."""
+    """See ``MailboxStore.accept``. A kit takes what ``_read`` names, from the hub, for itself alone."""
     return database.write(lambda c: [_take(c, sender, epoch, each, now_ms) for each in envelopes], urgent=True)
 
 
@@ -73,7 +75,7 @@ def _read(sender: Sender, envelope: Envelope) -> Body:
     if envelope.recipient != sender.name or envelope.sender != HUB:
         raise Rejected("other-recipient")
     value = unpack(envelope.kind, envelope.body)
-    if not isinstance(value, Report | Viewed | HubTerms):
+    if not isinstance(value, Report | Viewed | HubTerms | CareBrief | DischargePlan):
         raise Rejected("envelope-kind", kind=envelope.kind)
     return value
 
@@ -97,6 +99,10 @@ def _keep(connection: sqlite3.Connection, sender: Sender, envelope: Envelope, va
                 set_state(connection, subject_id, DeliveryState.VIEWED, now_ms, peer_ms=value.viewed_ms)
         case HubTerms():
             take_terms(connection, sender, value, now_ms)
+        case CareBrief():
+            take_brief(connection, value, envelope.body)
+        case DischargePlan():
+            take_plan(connection, value, envelope.body, now_ms)
 
 
 def _check_report(connection: sqlite3.Connection, report: Report) -> None:
