@@ -167,6 +167,16 @@ def name_team(store: HubStore, entry_id: UUID, by: Practitioner, team: Mapping[P
         briefs.tell(connection, store.sender, entry.patient_id, now_ms)
 
 
+def may_fill(store: HubStore, entry_id: UUID, by: Practitioner, tier: str) -> None:
+    """Whether somebody may fill in this form of this patient.
+
+    Raises:
+        InputError: ``chronic-unknown``; as ``persons``; ``chronic-tier``, this form is not theirs.
+    """
+    with store.reading() as connection:
+        _check_tier(_entry(connection, store, by, entry_id), by, tier)
+
+
 def rule(store: HubStore, entry_id: UUID, by: Practitioner, tier: str, answers: Mapping[str, str]) -> Ruled:
     """What the rules make of a form that somebody is filling in; nothing is kept.
 
@@ -268,9 +278,7 @@ def first_visit(day: date) -> date:
 def _ruled(
     connection: Connection, entry: Entry, by: Practitioner, tier: str, answers: Mapping[str, str], now_ms: int
 ) -> Ruled:
-    known = next((t for t in followup.tiers_of(entry.disease) if t == tier), None)
-    if known is None or known not in policy()["may_fill"].get(by.role, ()):
-        raise InputError("chronic-tier")
+    known = _check_tier(entry, by, tier)
     told = tidy(answers)
     wrong = problems(form(followup.form_of(entry.disease, known)), told)
     if wrong:
@@ -285,6 +293,13 @@ def _ruled(
         entry.disease, known, judged.outcome, chronic.today(now_ms), past, urgent=bool(judged.urgent)
     )
     return Ruled(told, judged, following, known)
+
+
+def _check_tier(entry: Entry, by: Practitioner, tier: str) -> Tier:
+    known = next((t for t in followup.tiers_of(entry.disease) if t == tier), None)
+    if known is None or known not in policy()["may_fill"].get(by.role, ()):
+        raise InputError("chronic-tier")
+    return known
 
 
 def _entry(connection: Connection, store: HubStore, by: Practitioner, entry_id: UUID) -> Entry:

@@ -112,12 +112,18 @@ def plans_of(connection: Connection, persons: Collection[UUID]) -> list[Discharg
 
 
 def recent(
-    connection: Connection, persons: Collection[UUID], now_ms: int, *, besides: str | None = None
+    connection: Connection,
+    persons: Collection[UUID],
+    now_ms: int,
+    *,
+    besides: str | None = None,
+    without: Collection[UUID] = (),
 ) -> tuple[RecentResult, ...]:
     """The newest result of each kind of a person that is worth a look, the newest first.
 
     Args:
         besides: a kit that knows its own.
+        without: readings that are no earlier ones.
     """
     units = {unit.id: unit.name for unit in organisations.everyone(connection)}
     newest = []
@@ -130,6 +136,8 @@ def recent(
             .where(observations.c.effective_ms > since)
             .order_by(observations.c.effective_ms.desc(), observations.c.id.desc())
         )
+        if without:
+            wanted = wanted.where(observations.c.id.not_in(list(without)))
         if besides is not None:
             wanted = wanted.where(observations.c.kit_id != besides)
         for row in connection.execute(wanted.limit(_TRIES)).all():

@@ -17,13 +17,17 @@ from zhenbao.hub.web import (
     attachments,
     audit,
     cases,
+    chronic,
+    fleet,
     identity,
     login,
     loop,
     probe,
+    recognition,
     referrals,
     statistics,
     sync_endpoint,
+    trends,
     vendor,
 )
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
@@ -46,6 +50,10 @@ _STATUS = {
     "case-unknown": 404,
     "referral-unknown": 404,
     "page-unknown": 404,
+    "patient-unknown-hub": 404,
+    "chronic-unknown": 404,
+    "chronic-tier": 403,
+    "fleet-unknown": 404,
     "login-rest": 429,
 }
 
@@ -83,6 +91,10 @@ def create_app(
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)
+    app.include_router(chronic.router)
+    app.include_router(recognition.router)
+    app.include_router(trends.router)
+    app.include_router(fleet.router)
     app.include_router(audit.router)
     if sign is not None:
         app.include_router(probe.probe_router(sign))

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from zhenbao import rules
 from zhenbao.hub.access import break_glass
 from zhenbao.hub.permission import CLINICAL
+from zhenbao.hub.recognition import offered
 from zhenbao.hub.store import people, records
 from zhenbao.hub.store.files import StoredFile
 from zhenbao.hub.web.drawings import draw
@@ -246,6 +247,8 @@ def _case_page(
     seer = site.worklist.viewer(session.practitioner)
     drawn = {reading.id: _drawings(site, request, reading) for reading, _ in case.readings}
     written = typed or _typed(case.draft, case.item.urgency)
+    with site.store.reading() as connection:
+        earlier_results = offered(connection, case.item, site.store.clock.now_ms())
     return site.page(
         request,
         "case.html",
@@ -257,6 +260,7 @@ def _case_page(
         waiting={id_: waiting for id_, (_, waiting) in drawn.items()},
         files=_by_reading(case),
         preview_frames=preview_frames,
+        offered=earlier_results,
         urgencies=list(Urgency),
         grant=seer.grant(case.item),
         may_report=seer.may("report", case.item),
