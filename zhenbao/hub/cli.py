@@ -13,6 +13,7 @@ import typer
 from zhenbao.hub import accounts_cli, kits_cli
 from zhenbao.hub.ca_cli import app as ca_app
 from zhenbao.hub.ca_cli import broker_config
+from zhenbao.hub.fleet_cli import fleet
 from zhenbao.hub.options import HERE as _HERE
 from zhenbao.hub.options import Database, Directory
 from zhenbao.hub.options import open_store as _store
@@ -30,6 +31,7 @@ app.add_typer(accounts_cli.org, name="org")
 app.add_typer(ca_app, name="ca")
 app.command("broker-config", help=_words("ca.broker_config"))(broker_config)
 app.add_typer(kits_cli.kit, name="kit")
+app.command("fleet", help=_words("hub.cli.fleet.help"))(fleet)
 
 RosterFile = Annotated[Path | None, typer.Option("--roster", help=_words("hub.cli.roster"))]
 

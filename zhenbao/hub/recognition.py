@@ -1,4 +1,4 @@
-"""Mutual recognition at the hub: what there is already of a case's patient, and that a result was used instead of a test.
+"""Mutual recognition at the hub: what there is of a case's patient, and that a result was used instead of a test.
 
 Whoever may open a case treats the patient: that is the relation under which summaries of results from other units are
 shown. Tracings and reports of other units stay where they are.

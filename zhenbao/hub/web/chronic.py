@@ -26,7 +26,8 @@ from zhenbao.rules.forms import tidy
 
 router = APIRouter()
 _MOST = 300
-_FAR_DAYS = 400
+_READ_SHOWN = 5
+"""Of the notices that were read so many stay."""
 
 
 @router.get("/chronic")
@@ -73,7 +74,7 @@ def chronic_page(request: Request, shown: str = "due", disease: str = "") -> Res
         due=due,
         listed=listed,
         patients=patients,
-        notices=notices,
+        notices=[notice for place, notice in enumerate(notices) if notice.read_ms is None or place < _READ_SHOWN],
         units=units,
         today=day,
         remind_days=followup.remind_days(),
