@@ -300,7 +300,8 @@ def test_comparison_tells_what_changed_and_what_is_less_comparable(
         clock.pass_minutes(10 * DAY_MIN)
         encounter = kit.encounter(patient)
         values = {"bp_systolic": kit.quantity(systolic, "mm[Hg]"), "bp_diastolic": kit.quantity(80, "mm[Hg]")}
-        kit.send(encounter, kit.observation(encounter, values=values, device=device))
+        found = (Finding("BP09", Urgency.ORANGE),) if systolic == 150 else ()
+        kit.send(encounter, kit.observation(encounter, *found, values=values, device=device))
     log_in(browser, "heart")
     case_id = worklist.rows()[0].item.id
     page = unescape(browser.get(f"/cases/{case_id}/trends").text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from zhenbao.figures.svg import Page, polyline, segment
+from zhenbao.figures.svg import Page, Point, polyline, segment
 
 Mark = Literal["measured", "poor", "typed"]
 _LEFT, _TOP, _WIDTH, _HEIGHT = 18.0, 12.0, 150.0, 62.0
@@ -80,11 +80,11 @@ def trend(lines: Sequence[TrendLine], *, title: str, unit: str, legend: str) -> 
         if line.target is not None:
             across = segment(_LEFT, y(line.target), _LEFT + _WIDTH, y(line.target))
             page.path(across, stroke=_TARGET, width=0.25, dash="1.5 1", class_="target")
-        run: list[tuple[float, float]] = []
+        run: list[Point] = []
         for before, point in zip((None, *line.points), line.points, strict=False):
             here = (x(point.on), y(point.value))
             if before is not None and before.device != point.device:
-                page.path(polyline(run), stroke=_STROKES[n], width=0.45, dash=_DASHES[n], class_="line")
+                _line(page, run, n)
                 run = []
                 middle = (x(before.on) + here[0]) / 2
                 page.path(
@@ -92,7 +92,7 @@ def trend(lines: Sequence[TrendLine], *, title: str, unit: str, legend: str) -> 
                     class_="other-device",
                 )  # fmt: skip
             run.append(here)
-        page.path(polyline(run), stroke=_STROKES[n], width=0.45, dash=_DASHES[n], class_="line")
+        _line(page, run, n)
         for point in line.points:
             _mark(page, x(point.on), y(point.value), point.mark, _STROKES[n])
         page.text(_LEFT + n * 50, _PAGE[1] - 8, line.name, size=3.0, fill=_STROKES[n])
@@ -102,6 +102,12 @@ def trend(lines: Sequence[TrendLine], *, title: str, unit: str, legend: str) -> 
         )  # fmt: skip
     page.text(_LEFT - 14, _PAGE[1] - 2.5, legend, size=2.7)
     return page.svg()
+
+
+def _line(page: Page, run: list[Point], n: int) -> None:
+    # A single point is a mark and no line: a dot would fill an empty square.
+    if len(run) > 1:
+        page.path(polyline(run), stroke=_STROKES[n], width=0.45, dash=_DASHES[n], class_="line")
 
 
 def _mark(page: Page, x: float, y: float, mark: Mark, stroke: str) -> None:
