@@ -25,7 +25,7 @@ HTN = {
 @pytest.mark.parametrize("key", forms.KEYS)
 def test_every_form_field_code_and_unit_has_words(key: str, language: str) -> None:
     words = catalogue(language)
-    wanted = {f"form_name.{key}"}
+    wanted = {f"form_name.{key}", f"form_source.{key}"}
     for field in form(key).fields:
         wanted |= {f"form.{field.key}"} | {f"form_choice.{field.key}.{code}" for code in field.codes}
         wanted |= {f"form_unit.{field.unit}"} if field.unit else set()

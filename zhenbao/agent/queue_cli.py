@@ -56,8 +56,11 @@ def synchronise(kit: Kit, *, timeout_s: float, watch: bool) -> None:
     Where the service runs, it does the sending: a second connection would send everything twice.
     """
     from zhenbao.agent.emergency.handover import hand_over
+    from zhenbao.agent.status import status
 
     hand_over(kit.home, kit.store, kit.clock)
+    if not service_runs(kit.home):
+        kit.store.post_status(lambda: status(kit.home, kit.settings, kit.store, kit.clock.now_ms()))
     before = kit.store.queue().total
     stop = threading.Event()
     if before:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from zhenbao.hub import courses
 from zhenbao.hub.access import Viewer, concerned, viewer
 from zhenbao.hub.permission import Standing, denial
 from zhenbao.hub.store import (
@@ -36,7 +37,7 @@ from zhenbao.model.patient import Patient
 from zhenbao.model.time import age_years
 from zhenbao.rules import followup
 from zhenbao.rules.followup import Choice, Judged, Next
-from zhenbao.rules.forms import Problem, form, problems, tidy
+from zhenbao.rules.forms import Problem, form, problems, taken, tidy
 
 LONGEST = 400
 LONGEST_PLAN = 2000
@@ -175,6 +176,23 @@ def may_fill(store: HubStore, entry_id: UUID, by: Practitioner, tier: str) -> No
     """
     with store.reading() as connection:
         _check_tier(_entry(connection, store, by, entry_id), by, tier)
+
+
+def measured(store: HubStore, entry_id: UUID, by: Practitioner, tier: str) -> dict[str, str]:
+    """What readings of today say for the fields of a form.
+
+    Raises:
+        InputError: as ``may_fill``.
+    """
+    now_ms = store.clock.now_ms()
+    with store.reading() as connection:
+        entry = _entry(connection, store, by, entry_id)
+        known = _check_tier(entry, by, tier)
+        found = identities.same_person(connection, entry.patient_id)
+        readings, _ = courses.readings(connection, viewer(connection, by, now_ms), found)
+    day = chronic.today(now_ms)
+    todays = [each.reading for each in readings if chronic.today(each.reading.effective_ms) == day]
+    return taken(form(followup.form_of(entry.disease, known)), todays)
 
 
 def rule(store: HubStore, entry_id: UUID, by: Practitioner, tier: str, answers: Mapping[str, str]) -> Ruled:
@@ -316,6 +334,8 @@ def _standing(connection: Connection, seer: Viewer, found: Sequence[UUID]) -> St
     entries = chronic.of_patients(connection, found)
     cases = work.of_patients(connection, found, 50)
     places = {entry.org_id for entry in entries} | {case.org_id for case in cases}
+    # Whoever was registered and not yet examined is known where that kit stands.
+    places |= set(organisations.of_kits(connection, identities.kits_of(connection, found)).values())
     mine = any(
         seer.person.login in entry.team or entry.disease in policy()["department"].get(seer.person.specialty, ())
         for entry in entries

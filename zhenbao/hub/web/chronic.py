@@ -141,8 +141,8 @@ def follow_up_page(request: Request, entry_id: UUID, tier: str) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
     # Whose it is, and whether this form is theirs, is asked before anything is shown.
-    care.may_fill(site.store, entry_id, session.practitioner, tier)
-    return _form_page(request, entry_id, tier, {})
+    measured = care.measured(site.store, entry_id, session.practitioner, tier)
+    return _form_page(request, entry_id, tier, measured, measured=frozenset(measured))
 
 
 @router.post("/chronic/entries/{entry_id}/{tier}")
@@ -241,6 +241,7 @@ def _form_page(
     ruled: Ruled | None = None,
     error: InputError | None = None,
     choice: Choice | None = None,
+    measured: frozenset[str] = frozenset(),
 ) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
@@ -263,6 +264,7 @@ def _form_page(
         answers=dict(answers),
         problems={problem.field: problem for problem in error.found} if isinstance(error, FormProblems) else {},
         ruled=ruled,
+        measured=measured,
         outcomes=followup.OUTCOMES,
         choice=choice or Choice(),
         error=site.words(request).error(error) if error is not None else None,
