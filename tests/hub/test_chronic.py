@@ -270,6 +270,22 @@ def test_a_follow_up_of_a_kit_counts_once_and_another_content_is_refused(
     assert (kept.follow_up, kept.org_id) == (made, "east-1")
 
 
+def test_a_kit_whose_clock_is_ahead_puts_nobody_off(
+    store: HubStore, kit: KitVoice, patient: Patient, entry: Entry, clock: HandClock
+) -> None:
+    """A tablet three years ahead: the follow-up counts as of its receipt. One in 1970 counts for nothing."""
+    for days in (3 * 365, -30 * 365):
+        at_ms = clock.ms + days * 86_400_000
+        day = local_time(at_ms).date()
+        kit.send(
+            FollowUp(
+                uuid7(clock.ms), patient.id, "htn", "village", "htn", 1, at_ms, GOOD, "controlled",
+                day + timedelta(days=90), kit_id="kit-001",
+            )
+        )  # fmt: skip
+        assert due_days(store, entry, clock.ms)["village"] == 90
+
+
 # What the kits are told
 
 

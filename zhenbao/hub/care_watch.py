@@ -43,7 +43,7 @@ def tell_kits(store: HubStore) -> int:
     now_ms = store.clock.now_ms()
     queued = 0
     with store.reading() as connection:
-        found, mark = briefs.touched(connection)
+        found, mark = briefs.touched(connection, now_ms)
         waiting = fleet.untold(connection)
     for patient_id in sorted(found):
         # One transaction a patient: kits that deliver meanwhile do not wait for a whole county.

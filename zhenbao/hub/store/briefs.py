@@ -59,9 +59,15 @@ def tell_kit(connection: Connection, sender: Sender, kit_id: str, now_ms: int) -
     fleet.told(connection, kit_id)
 
 
-def touched(connection: Connection) -> tuple[set[UUID], int]:
-    """Patients of whom something came since the last look, and the mark to keep once they were told."""
-    mark = int(terms.setting(connection, _MARK) or 0)
+def touched(connection: Connection, now_ms: int) -> tuple[set[UUID], int]:
+    """Patients of whom something came since the last look, and the mark to keep once they were told.
+
+    The first look finds none: whatever lies there already is told to each kit when it says what it takes.
+    """
+    before = terms.setting(connection, _MARK)
+    if before is None:
+        return set(), now_ms
+    mark = int(before)
     since = mark - _OVERLAP_MS
     came = select(observations.c.patient_id, observations.c.received_ms).where(observations.c.received_ms >= since)
     new = select(patient_versions.c.patient_id, patient_versions.c.received_ms).where(

@@ -135,7 +135,7 @@ def register(connection: Connection, entry: Entry, units: dict[str, str]) -> Reg
         units: the organisations' names.
     """
     persons = identities.same_person(connection, entry.patient_id)
-    past = [follow_ups.past(f) for f in follow_ups.of_patients(connection, persons, entry.disease)]
+    past = [follow_ups.past(kept) for kept in follow_ups.kept_of(connection, persons, entry.disease)]
     team = []
     for part in PARTS:
         person = people.find(connection, login) if (login := entry.login(part)) is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, insert, select
@@ -75,6 +76,13 @@ def kept_of(
     return found[::-1]
 
 
-def past(value: FollowUp) -> Past:
-    """What the rules need of it."""
-    return Past(local_time(value.at_ms).date(), value.tier, value.outcome, value.next_on, value.refer)
+def past(kept: Kept) -> Past:
+    """What the rules need of it.
+
+    A kit whose clock was ahead would put a patient off by as much: a day after that of its receipt is taken for the day
+    of its receipt, and the next date comes nearer with it.
+    """
+    value, came_on = kept.follow_up, local_time(kept.received_ms).date()
+    on = local_time(value.at_ms).date()
+    ahead = max(timedelta(), on - came_on)
+    return Past(on - ahead, value.tier, value.outcome, value.next_on - ahead, value.refer)
