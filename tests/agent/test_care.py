@@ -244,6 +244,8 @@ def test_a_reading_of_the_same_visit_is_no_earlier_one(kit: Kit, patient: Patien
     assert care.recent(kit, patient, {}, besides=visit.encounter.id) == []
     clock.ms += DAY_MS
     bp(kit, patient)
+    chronic_cli.say_before(kit, open_visit(kit.store), "bp")
+    assert "136 mmHg" in said(kit)
     (found,) = care.recent(kit, patient, {}, besides=open_visit(kit.store).encounter.id)
     assert (found[0].origin, found[1].verdict, found[1].age_days) == ("东一村卫生室", "compare", 1)
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -155,3 +160,20 @@ def test_nothing_of_a_status_could_be_a_patient() -> None:
         "id", "made_ms", "version", "takes", "battery_percent", "on_mains", "waiting", "oldest_ms", "refused",
         "last_receipt_ms", "certificate_until_ms", "free_mb", "sensors",
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_command_lists_the_kits_in_both_ways(store: HubStore, voice: KitVoice, tmp_path: Path) -> None:
+    voice.send(replace(WELL, id=uuid7(NOW_MS), battery_percent=9))
+    url = f"sqlite:///{tmp_path / 'hub.db'}"
+    said = [
+        subprocess.run(
+            [sys.executable, "-m", "zhenbao", "hub", "fleet", "--database", url, *more],
+            capture_output=True, text=True, check=True, env={**os.environ, "ZHENBAO_LANG": "zh_CN"},
+        ).stdout
+        for more in ((), ("--json",))
+    ]  # fmt: skip
+    for needed in ("kit-001", "east", "电量 9%", "标定 通过", "电量低"):
+        assert needed in said[0], needed
+    (told,) = json.loads(said[1])
+    assert (told["facts"]["kit_id"], "battery" in told["troubles"]) == ("kit-001", True)

@@ -271,7 +271,7 @@ def _say_result(kit: Kit, result: RecentResult, how: Recognition) -> None:
 
     shown = list(result.values.items())[:3]
     values = words("agent.list_separator").join(
-        f"{named(k)} {q.comparator or ''}{round(q.value, 2):g} {q.unit}" for k, q in shown
+        f"{named(k)} {q.comparator or ''}{round(q.value, 2):g} {_unit(words, q.unit)}" for k, q in shown
     )
     quality = (
         words(f"result_quality.{result.quality}")
@@ -305,6 +305,12 @@ def _say_result(kit: Kit, result: RecentResult, how: Recognition) -> None:
         origin=result.origin,
         quality=result.quality,
     )
+
+
+def _unit(words: Words, ucum: str) -> str:
+    """A unit as doctors write it."""
+    plain = ucum.replace("mm[Hg]", "mmHg")
+    return words(f"form_unit.{plain}") if f"form_unit.{plain}" in words else plain
 
 
 def _names(words: Words, fields: Sequence[str]) -> str:
