@@ -18,6 +18,7 @@ from zhenbao.hub.web import (
     audit,
     cases,
     chronic,
+    course_pages,
     fleet,
     identity,
     login,
@@ -27,7 +28,6 @@ from zhenbao.hub.web import (
     referrals,
     statistics,
     sync_endpoint,
-    trends,
     vendor,
 )
 from zhenbao.hub.web.security import Headers, LoginBrake, NotLoggedIn
@@ -93,7 +93,7 @@ def create_app(
     app.include_router(statistics.router)
     app.include_router(chronic.router)
     app.include_router(recognition.router)
-    app.include_router(trends.router)
+    app.include_router(course_pages.router)
     app.include_router(fleet.router)
     app.include_router(audit.router)
     if sign is not None:

@@ -7,20 +7,20 @@ from datetime import date, timedelta
 
 import pytest
 
-from zhenbao.figures.trend import Mark, TrendLine, TrendPoint, trend
+from zhenbao.figures.course import CourseLine, CoursePoint, Mark, course
 
 DAY = date(2026, 1, 1)
 
 
-def line(*values: float, devices: str = "", marks: tuple[Mark, ...] = (), target: float | None = None) -> TrendLine:
+def line(*values: float, devices: str = "", marks: tuple[Mark, ...] = (), target: float | None = None) -> CourseLine:
     devices = devices or "a" * len(values)
     marks = marks or ("measured",) * len(values)
-    points = [TrendPoint(DAY + timedelta(days=30 * n), value, marks[n], devices[n]) for n, value in enumerate(values)]
-    return TrendLine("收缩压", tuple(points), target)
+    points = [CoursePoint(DAY + timedelta(days=30 * n), value, marks[n], devices[n]) for n, value in enumerate(values)]
+    return CourseLine("收缩压", tuple(points), target)
 
 
-def drawn(*lines: TrendLine) -> str:
-    return trend(lines, title="血压", unit="mmHg", legend="●")
+def drawn(*lines: CourseLine) -> str:
+    return course(lines, title="血压", unit="mmHg", legend="●")
 
 
 def dots(svg: str, kind: str = "measured") -> list[tuple[float, float]]:
@@ -62,12 +62,12 @@ def test_a_target_is_within_the_page_too() -> None:
 
 
 def test_what_others_named_is_no_markup() -> None:
-    svg = trend([TrendLine("<b>", line(1, 2).points)], title="<i>", unit="&", legend="<u>")
+    svg = course([CourseLine("<b>", line(1, 2).points)], title="<i>", unit="&", legend="<u>")
     assert "<b>" not in svg
     assert "<i>" not in svg
 
 
 def test_nothing_is_no_drawing() -> None:
-    for lines in ([], [TrendLine("x", ())], [line(1)] * 4):
+    for lines in ([], [CourseLine("x", ())], [line(1)] * 4):
         with pytest.raises(ValueError, match="one to three"):
-            trend(lines, title="", unit="", legend="")
+            course(lines, title="", unit="", legend="")

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from markupsafe import Markup
 
-from zhenbao.figures.trend import Mark, TrendLine, TrendPoint, trend
+from zhenbao.figures.course import CourseLine, CoursePoint, Mark
 from zhenbao.hub import chronic as care
 from zhenbao.hub.access import Viewer
 from zhenbao.hub.courses import KINDS, Course, Taken, courses, readings
@@ -89,7 +89,7 @@ def _page(
         units = {unit.id: unit.name for unit in organisations.everyone(connection)}
     shown = [_shown(presenter, course, units) for course in courses(taken)]
     return site.page(
-        request, "trends.html", session=session, patient=patient, back=back, shown=shown, elsewhere=elsewhere
+        request, "courses.html", session=session, patient=patient, back=back, shown=shown, elsewhere=elsewhere
     )
 
 
@@ -109,15 +109,15 @@ def _draw(p: Presenter, course: Course, names: tuple[str, ...]) -> Markup | None
     lines = []
     for name in names:
         points = [
-            TrendPoint(_day(each.reading), quantity.value, _mark(each.reading), _device(each.reading))
+            CoursePoint(_day(each.reading), quantity.value, _mark(each.reading), _device(each.reading))
             for each in course.taken
             if (quantity := each.reading.values.get(name)) is not None and quantity.unit == unit
         ]
         if points:
-            lines.append(TrendLine(p.quantity_name(name), tuple(points)))
+            lines.append(CourseLine(p.quantity_name(name), tuple(points)))
     if not lines or max(len(line.points) for line in lines) < 2:
         return None
-    drawn = trend(
+    drawn = course(
         lines, title=p.text(f"observation.{course.code}"), unit=p.unit(unit), legend=p.words("hub.trend.legend")
     )
     return Markup(drawn)  # noqa: S704 - our own drawing; every text in it was escaped

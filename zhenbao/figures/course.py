@@ -23,7 +23,7 @@ _DASHES = ("", "2 1", "0.6 0.8")
 
 
 @dataclass(frozen=True, slots=True)
-class TrendPoint:
+class CoursePoint:
     """One value of one day. ``device`` names what took it; only to see where it changes."""
 
     on: date
@@ -33,16 +33,16 @@ class TrendPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class TrendLine:
+class CourseLine:
     """One value over time, in one unit."""
 
     name: str
-    points: tuple[TrendPoint, ...]
+    points: tuple[CoursePoint, ...]
     target: float | None = None
     """Dashed; of a follow-up, not a limit of disease."""
 
 
-def trend(lines: Sequence[TrendLine], *, title: str, unit: str, legend: str) -> str:
+def course(lines: Sequence[CourseLine], *, title: str, unit: str, legend: str) -> str:
     """The course as SVG.
 
     Args:
