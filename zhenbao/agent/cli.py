@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zhenbao.agent import chest_pain_cli, files_cli
+from zhenbao.agent import chest_pain_cli, chronic_cli, files_cli
 from zhenbao.agent.emergency.cli import add_commands as add_emergency_commands
 from zhenbao.agent.vault.cli import add_commands as add_vault_commands
 from zhenbao.agent.vitals_cli import Confirm, GlucoseUnit, Pulse, Sure, Typed, TypedSeveral, add_commands
@@ -230,6 +230,7 @@ def _measuring(context: typer.Context, confirmed_tail: str | None) -> Iterator[t
     with _kit(context) as kit:
         visit = open_visit(kit.store)
         confirm_identity(kit.screen, visit.patient, kit.clock.now_ms(), confirmed_tail=confirmed_tail)
+        chronic_cli.say_before(kit, visit, context.info_name or "")
         yield kit, visit
 
 
@@ -362,6 +363,7 @@ def spirometry(
 add_commands(measure_app, _measuring)
 files_cli.add_commands(app, measure_app, _kit, _measuring)
 chest_pain_cli.add_commands(app, _kit)
+chronic_cli.add_commands(app, _kit)
 
 
 # The vault

@@ -59,10 +59,13 @@ def synchronise(kit: Kit, *, timeout_s: float, watch: bool) -> None:
     """
     from zhenbao.agent.emergency.handover import hand_over
     from zhenbao.agent.roads import certificate_troubles
+    from zhenbao.agent.status import status
 
     for trouble in certificate_troubles(kit.home, kit.settings, kit.clock.now_ms()):
         kit.screen.trouble(trouble)
     hand_over(kit.home, kit.store, kit.clock)
+    if not service_runs(kit.home):
+        kit.store.post_status(lambda: status(kit.home, kit.settings, kit.store, kit.clock.now_ms()))
     before = kit.store.queue().total
     stop = threading.Event()
     if before:

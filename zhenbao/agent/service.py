@@ -14,6 +14,7 @@ from zhenbao.agent.emergency.mailbox import SpoolMailbox
 from zhenbao.agent.keys import EmergencyKeyring, KitKeyring
 from zhenbao.agent.live_feed import listening
 from zhenbao.agent.road_status import report
+from zhenbao.agent.status import telling
 from zhenbao.agent.store import KitStore
 from zhenbao.agent.tidying import tidying
 from zhenbao.agent.vault.unlocked import is_unlocked, unlocked_key
@@ -118,7 +119,11 @@ def run_service(
                 allowed=may_run_live,
             )
             try:
-                with tidying(store, halt), listening(store_dir, pump.offer):
+                with (
+                    tidying(store, halt),
+                    listening(store_dir, pump.offer),
+                    telling(store_dir, store, clock, halt),
+                ):
                     engine.run(halt)
             except StorageError as error:
                 # Damaged under our hands: opening it anew puts it aside, whole, and goes on with a new one.

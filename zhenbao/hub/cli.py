@@ -13,6 +13,7 @@ import typer
 from zhenbao.hub import accounts_cli, checks_cli, kits_cli, privacy_cli, rules_cli
 from zhenbao.hub.ca_cli import app as ca_app
 from zhenbao.hub.ca_cli import broker_config, say_ending
+from zhenbao.hub.fleet_cli import fleet
 from zhenbao.hub.options import HERE as _HERE
 from zhenbao.hub.options import Database, Directory
 from zhenbao.hub.options import open_store as _store
@@ -33,6 +34,7 @@ app.add_typer(kits_cli.kit, name="kit")
 app.command("renew-keys", help=_words("hub.cli.renew_keys"))(kits_cli.renew_keys)
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(privacy_cli.app, name="privacy")
+app.command("fleet", help=_words("hub.cli.fleet.help"))(fleet)
 
 _DAY_S = 86_400.0
 RosterFile = Annotated[Path | None, typer.Option("--roster", help=_words("hub.cli.roster"))]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from zhenbao.hub import care_watch
 from zhenbao.hub.broker import HOST, EmbeddedBroker
 from zhenbao.hub.ca import CA_CERTIFICATE, HUB_CLIENT, HUB_CLIENT_KEY
 from zhenbao.hub.issued import FILE as ISSUED
@@ -212,6 +213,7 @@ class Hub:
             if (pusher := self._pusher) is not None:
                 self._spawn("zhenbao-push", lambda: pusher.run(self._stop))
             self._spawn("zhenbao-clocks", lambda: watch(self.store, self._stop, self._notify))
+            self._spawn("zhenbao-care", lambda: care_watch.watch(self.store, self._stop))
         except (LinkDown, StorageError):
             self.stop()
             raise

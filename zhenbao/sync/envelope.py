@@ -13,8 +13,10 @@ from uuid import UUID
 
 from zhenbao.model.attachment import Attachment
 from zhenbao.model.chest_pain import CaseTime, ChannelNews
+from zhenbao.model.chronic import CareBrief, DischargePlan, FollowUp
 from zhenbao.model.emergency import Emergency
 from zhenbao.model.errors import Rejected
+from zhenbao.model.fleet import KitStatus
 from zhenbao.model.hub_terms import HubTerms
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
@@ -38,6 +40,10 @@ Body = (
     | HubTerms
     | CaseTime
     | ChannelNews
+    | FollowUp
+    | CareBrief
+    | DischargePlan
+    | KitStatus
 )
 KINDS: dict[str, type[Body]] = {
     "patient": Patient,
@@ -53,6 +59,10 @@ KINDS: dict[str, type[Body]] = {
     "hub-terms": HubTerms,
     "case-time": CaseTime,
     "channel-news": ChannelNews,
+    "follow-up": FollowUp,
+    "care-brief": CareBrief,
+    "discharge-plan": DischargePlan,
+    "kit-status": KitStatus,
 }
 """Append only: on the wire a kind is its place here, counted from 1. One that is not here travels under its name."""
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from uuid import UUID
 
+from zhenbao.agent.store.care import take_brief, take_plan
 from zhenbao.agent.store.chest_pain import report_came, take_news
 from zhenbao.agent.store.database import Database
 from zhenbao.agent.store.epochs import take_terms
@@ -14,6 +15,7 @@ from zhenbao.agent.store.moment import Moment
 from zhenbao.agent.store.outbox import HUB, Sender, post, set_state
 from zhenbao.agent.store.values import InboxReport, Quarantined
 from zhenbao.model.chest_pain import ChannelNews
+from zhenbao.model.chronic import CareBrief, DischargePlan
 from zhenbao.model.errors import Rejected
 from zhenbao.model.hub_terms import HubTerms
 from zhenbao.model.report import DeliveryState, Receipt, Report, ReportRead, Viewed
@@ -23,8 +25,7 @@ from zhenbao.sync.envelope import Body, Envelope, Lane, pack, unpack
 def accept(
     database: Database, sender: Sender, epoch: str, envelopes: Sequence[Envelope], moment: Moment
 ) -> list[Receipt]:
-    """See ``MailboxStore.accept``. A kit takes reports, word that they were seen and news of a channel, from the hub,
-    for itself alone."""
+    """See ``MailboxStore.accept``. A kit takes what ``_read`` names, from the hub, for itself alone."""
     return database.write(lambda c: [_take(c, sender, epoch, each, moment) for each in envelopes], urgent=True)
 
 
@@ -81,7 +82,7 @@ def _read(sender: Sender, envelope: Envelope) -> Body:
     if envelope.recipient != sender.name or envelope.sender != HUB:
         raise Rejected("other-recipient")
     value = unpack(envelope.kind, envelope.body)
-    if not isinstance(value, Report | Viewed | HubTerms | ChannelNews):
+    if not isinstance(value, Report | Viewed | HubTerms | ChannelNews | CareBrief | DischargePlan):
         raise Rejected("envelope-kind", kind=envelope.kind)
     return value
 
@@ -109,6 +110,10 @@ def _keep(connection: sqlite3.Connection, sender: Sender, envelope: Envelope, va
             take_terms(connection, sender, value, now_ms)
         case ChannelNews():
             take_news(connection, sender, value, envelope.body, moment)
+        case CareBrief():
+            take_brief(connection, value, envelope.body)
+        case DischargePlan():
+            take_plan(connection, value, envelope.body, now_ms)
 
 
 def _check_report(connection: sqlite3.Connection, report: Report) -> None:

@@ -17,6 +17,7 @@ from uuid import UUID
 from zhenbao.agent.store import (
     attachments,
     captures,
+    care,
     chest_pain,
     epochs,
     hub_time,
@@ -38,7 +39,9 @@ from zhenbao.agent.store.values import Account, Capture, InboxReport, KeptFile, 
 from zhenbao.agent.vault.unlocked import unlocked_key
 from zhenbao.model.attachment import Attachment
 from zhenbao.model.chest_pain import CaseTime
+from zhenbao.model.chronic import CareBrief, FollowUp
 from zhenbao.model.errors import StorageError
+from zhenbao.model.fleet import KitStatus
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
 from zhenbao.model.recording import Recording
@@ -333,6 +336,39 @@ class KitStore:
     def read_news(self, encounter_id: UUID) -> bool:
         """The village doctor sees the news of a visit: note that and tell the hub. False where nothing was new."""
         return chest_pain.read_news(self._database, self._sender, encounter_id, moment(self._clock))
+
+    # Chronic care, and the kit's account of itself
+
+    def care_briefs(self, patient_id: UUID | None = None) -> list[CareBrief]:
+        """What the hub told last, of one patient or of all."""
+        return care.briefs(self._database, patient_id)
+
+    def plans(self, patient_id: UUID | None = None) -> list[care.KeptPlan]:
+        """Discharge plans, the last that arrived first."""
+        return care.plans(self._database, patient_id)
+
+    def read_plan(self, plan_id: UUID) -> None:
+        """The village doctor opened it."""
+        care.read_plan(self._database, plan_id, self._clock.now_ms())
+
+    def save_follow_up(self, value: FollowUp) -> None:
+        """Keep a follow-up and queue it."""
+        care.save_follow_up(self._database, self._sender, value, self._clock.now_ms())
+
+    def follow_ups(self, patient_id: UUID | None = None) -> list[FollowUp]:
+        """What was written here, in order of saving."""
+        return care.follow_ups(self._database, patient_id)
+
+    def post_status(self, make: Callable[[], KitStatus]) -> bool:
+        """Queue the kit's account of itself, at most hourly; False where it is too soon."""
+        return care.post_status(self._database, self._sender, make, self._clock.now_ms())
+
+    def last_visit_ms(self, patient_id: UUID) -> int | None:
+        """When a patient was last here, by the kit's clock."""
+        ((found,),) = self._database.read(
+            "select max(started_ms) from encounters where patient_id = ?", (str(patient_id),)
+        )
+        return None if found is None else int(found)
 
     # The crash journal
 

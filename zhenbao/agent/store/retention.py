@@ -150,7 +150,7 @@ _CANDIDATES = """
 _FORGET = """
     delete from outbox where id in (
         select id from outbox
-        where kind in ('patient', 'encounter', 'observation', 'report-read', 'returned-report')
+        where kind in ('patient', 'encounter', 'observation', 'report-read', 'returned-report', 'follow-up')
           and state = 'delivered' and closed_ms < ?1 and peer_ms < ?1 limit ?2)
 """
 

@@ -287,6 +287,28 @@ def _version_8(db: Database) -> None:
     db.execute("create index channel_news_encounter on channel_news(encounter_id, told_ms)")
 
 
+def _version_9(db: Database) -> None:
+    """What the hub tells of chronic patients, plans that come home, and follow-ups written here."""
+    db.table("care_briefs").create(
+        {"patient_id": str, "told_ms": int, "body": bytes}, pk="patient_id", not_null={"told_ms", "body"}, strict=True
+    )
+    db.table("discharge_plans").create(
+        {"id": str, "patient_id": str, "arrived_ms": int, "read_ms": int, "body": bytes},
+        pk="id",
+        not_null={"patient_id", "arrived_ms", "body"},
+        strict=True,
+    )
+    db.execute("create index discharge_plans_patient on discharge_plans(patient_id)")
+    db.table("follow_ups").create(
+        {"id": str, "patient_id": str, "disease": str, "at_ms": int, "body": bytes},
+        pk="id",
+        not_null={"patient_id", "disease", "at_ms", "body"},
+        strict=True,
+    )
+    db.execute("create index follow_ups_patient on follow_ups(patient_id)")
+    db.execute("create index encounters_patient on encounters(patient_id)")
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _version_1,
     _version_2,
@@ -296,6 +318,7 @@ MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _version_6,
     _version_7,
     _version_8,
+    _version_9,
 )
 LATEST = len(MIGRATIONS)
 

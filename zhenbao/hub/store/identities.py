@@ -103,3 +103,9 @@ def unlink(connection: Connection, link_id: UUID, by: str, now_ms: int) -> bool:
 def with_number(connection: Connection, number: str) -> list[UUID]:
     """Patients of this resident number."""
     return list(connection.execute(select(patients.c.id).where(patients.c.resident_number == number)).scalars())
+
+
+def kits_of(connection: Connection, patient_ids: Collection[UUID]) -> list[str]:
+    """The kits that have registered these."""
+    found = select(patient_versions.c.kit_id).where(patient_versions.c.patient_id.in_(list(patient_ids))).distinct()
+    return sorted(connection.execute(found).scalars())

@@ -11,16 +11,18 @@ from uuid import UUID
 from sqlalchemy import BindParameter, Connection, bindparam, insert, select
 from sqlalchemy.exc import DataError
 
-from zhenbao.hub.store import chest_pain, files, records, returned
+from zhenbao.hub.store import care_keeping, chest_pain, files, fleet, organisations, records, returned
 from zhenbao.hub.store.batch import Batch
 from zhenbao.hub.store.placing import Unpack
 from zhenbao.hub.store.rows import insert_all
 from zhenbao.hub.store.tables import inbox, quarantine
 from zhenbao.model.attachment import Attachment
 from zhenbao.model.chest_pain import CaseTime
+from zhenbao.model.chronic import FollowUp
 from zhenbao.model.emergency import Emergency
 from zhenbao.model.errors import Rejected, StorageError
 from zhenbao.model.finding import Urgency
+from zhenbao.model.fleet import KitStatus
 from zhenbao.model.observation import Observation
 from zhenbao.model.patient import Encounter, Patient
 from zhenbao.model.recording import Recording
@@ -170,6 +172,12 @@ def _take(connection: Connection, batch: Batch, envelope: Envelope, value: Body 
             chest_pain.save_kit_time(connection, value, now_ms, envelope.clock_ahead_ms)
         case ReturnedReport():
             returned.save(connection, envelope, value, now_ms)
+        case FollowUp():
+            _check(envelope, value.kit_id, value.at_ms)
+            place = organisations.of_kits(connection, [envelope.sender])[envelope.sender]
+            care_keeping.keep(connection, value, place, None, now_ms)
+        case KitStatus():
+            fleet.save_status(connection, envelope.sender, value, envelope.clock_ahead_ms, now_ms)
         case Emergency():
             return _take_emergency(connection, batch, envelope, value, now_ms)
         case _:

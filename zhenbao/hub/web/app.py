@@ -21,9 +21,12 @@ from zhenbao.hub.web import (
     cases,
     chest_pain,
     chest_pain_figures,
+    chronic,
     consent,
     consults,
+    course_pages,
     events,
+    fleet,
     holding,
     identity,
     listing,
@@ -33,6 +36,7 @@ from zhenbao.hub.web import (
     oidc,
     privacy,
     probe,
+    recognition,
     referrals,
     report_pdf,
     rules,
@@ -77,6 +81,10 @@ _STATUS = {
     "page-unknown": 404,
     "report-unknown-hub": 404,
     "second-unknown": 404,
+    "patient-unknown-hub": 404,
+    "chronic-unknown": 404,
+    "chronic-tier": 403,
+    "fleet-unknown": 404,
     "login-rest": 429,
 }
 
@@ -137,6 +145,10 @@ def create_app(
     app.include_router(identity.router)
     app.include_router(referrals.router)
     app.include_router(statistics.router)
+    app.include_router(chronic.router)
+    app.include_router(recognition.router)
+    app.include_router(course_pages.router)
+    app.include_router(fleet.router)
     app.include_router(audit.router)
     app.include_router(shares.router)
     app.include_router(consent.router)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from zhenbao.hub import holding
 from zhenbao.hub.access import break_glass, leads
 from zhenbao.hub.case import Case, Draft
+from zhenbao.hub.recognition import offered
 from zhenbao.hub.store import people, records
 from zhenbao.hub.store.files import StoredFile
 from zhenbao.hub.store.people import Session
@@ -245,6 +246,8 @@ def shown_case(
     seer = site.worklist.viewer(session.practitioner)
     drawn = {reading.id: _drawings(site, request, reading) for reading, _ in case.readings}
     written = typed or _typed(case.draft, case.item.urgency)
+    with site.store.reading() as connection:
+        earlier_results = offered(connection, case.item, site.store.clock.now_ms())
     return site.page(
         request,
         "case.html",
@@ -258,6 +261,7 @@ def shown_case(
         preview_frames=preview_frames,
         chest_pain=chest_pain.block(site, case.item),
         shapes=chest_pain.SHAPES,
+        offered=earlier_results,
         urgencies=list(Urgency),
         grant=seer.grant(case.item),
         may_report=seer.may("report", case.item),

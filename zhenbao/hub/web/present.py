@@ -11,14 +11,16 @@ from zhenbao import rules
 from zhenbao.hub.case_code import case_code
 from zhenbao.model.finding import Urgency
 from zhenbao.model.time import age_years, local_text, local_time
+from zhenbao.rules.recognition import in_a_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from zhenbao.hub.roster import Kit, Roster
     from zhenbao.hub.store.work import WorkItem
     from zhenbao.model.bp_series import Bp24Recording
+    from zhenbao.model.chronic import RecentResult
     from zhenbao.model.finding import Finding
     from zhenbao.model.observation import Observation
     from zhenbao.model.patient import Patient
@@ -203,6 +205,10 @@ class Presenter:
         unit = self.text(f"hub.unit.{_UNIT_KEYS.get(quantity.unit, '')}", quantity.unit)
         return f"{quantity.comparator or ''}{number} {unit}".rstrip()
 
+    def unit(self, ucum: str) -> str:
+        """A unit as doctors write it."""
+        return self.text(f"hub.unit.{_UNIT_KEYS.get(ucum, '')}", ucum)
+
     def whole(self, value: float) -> str:
         """A rounded number; a dash for what is none."""
         return f"{value:.0f}" if math.isfinite(value) else "-"
@@ -235,11 +241,35 @@ class Presenter:
         key, _, lead = reason.partition(":")
         return f"{self.text(f'ecg_quality.{key}', key)} {self.words.lead(lead)}".rstrip()
 
+    def device(self, reading: Observation | RecentResult) -> str:
+        """Maker and model; the driver's name where the device told none."""
+        told = f"{reading.device.maker} {reading.device.model}".strip()
+        return told or reading.device.driver or self.words("hub.recognition.device_unknown")
+
+    def result_quality(self, reading: Observation) -> str:
+        """How good a reading is, as far as anything says."""
+        return self.quality_word(in_a_line(reading, "").quality)
+
+    def quality_word(self, quality: str) -> str:
+        """A key of the quality words, or a grade."""
+        known = f"result_quality.{quality}"
+        return self.words(known) if known in self.words else self.words("result_quality.grade", grade=quality)
+
+    def fields(self, keys: Sequence[str]) -> str:
+        """Fields of a follow-up form by name."""
+        return self.words("hub.list_separator").join(self.text(f"form.{key}") for key in keys)
+
+    def limits(self, target: Mapping[str, float]) -> str:
+        """What a target asks for."""
+        return self.words("hub.list_separator").join(
+            f"{self.text(f'form.{key}')} < {value:g}" for key, value in target.items()
+        )
+
     def urgent_first(self, readings: Sequence[tuple[Observation, int]]) -> list[tuple[Observation, int]]:
         """The most urgent reading on top; among equals in the order of their taking."""
         return sorted(readings, key=lambda pair: (pair[0].urgency.rank, pair[0].effective_ms))
 
-    def main_values(self, reading: Observation) -> list[tuple[str, Quantity]]:
+    def main_values(self, reading: Observation | RecentResult) -> list[tuple[str, Quantity]]:
         """The few values that name a reading in a line."""
         wanted = _MAIN.get(reading.code, ())
         chosen = [(key, reading.values[key]) for key in wanted if key in reading.values]

@@ -127,6 +127,21 @@ def own_trouble(certificate: Path, now_ms: int) -> LinkDown | None:
     return None
 
 
+def valid_until_ms(certificate: Path) -> int:
+    """When a certificate ends (Unix ms); slow to import what reads it.
+
+    Raises:
+        InputError: ``tls-file``.
+    """
+    from cryptography import x509
+
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError("tls-file", path=certificate.name, reason=type(error).__name__) from error
+    return round(found.not_valid_after_utc.timestamp() * 1000)
+
+
 def trouble_of(error: BaseException, now_ms: int) -> LinkDown | None:
     """What a failed connection means for people; None where it has nothing to do with certificates."""
     seen: BaseException | None = error

@@ -2,7 +2,13 @@
 
 from alembic import context
 
-from zhenbao.hub.store import chest_pain_tables, law_tables, list_tables, report_tables  # noqa: F401 - on the metadata
+from zhenbao.hub.store import (  # noqa: F401 - their tables are on the metadata
+    chest_pain_tables,
+    chronic_tables,
+    law_tables,
+    list_tables,
+    report_tables,
+)
 from zhenbao.hub.store.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
