@@ -118,7 +118,7 @@ def _draw(p: Presenter, course: Course, names: tuple[str, ...]) -> Markup | None
     if not lines or max(len(line.points) for line in lines) < 2:
         return None
     drawn = draw_course(
-        lines, title=p.text(f"observation.{course.code}"), unit=p.unit(unit), legend=p.words("hub.trend.legend")
+        lines, title=p.text(f"observation.{course.code}"), unit=p.unit(unit), legend=p.words("hub.course.legend")
     )
     return Markup(drawn)  # noqa: S704 - our own drawing; every text in it was escaped
 
@@ -126,16 +126,16 @@ def _draw(p: Presenter, course: Course, names: tuple[str, ...]) -> Markup | None
 def _told(p: Presenter, course: Course) -> list[str]:
     """What changed, in words."""
     if course.last is None:
-        return [p.words("hub.trend.too_few")]
+        return [p.words("hub.course.too_few")]
     told = [_change(p, change) for change in course.changes]
     now, before = course.taken[-1].reading, course.last
     if now.ecg is not None and before.ecg is not None and now.ecg.rhythm != before.ecg.rhythm:
         rhythms = [p.text(f"rhythm.{r.ecg.rhythm}") for r in (before, now) if r.ecg is not None]
-        told.append(p.words("hub.trend.rhythm", before=rhythms[0], now=rhythms[1]))
+        told.append(p.words("hub.course.rhythm", before=rhythms[0], now=rhythms[1]))
     for key, rules in (("findings_new", course.new_rules), ("findings_gone", course.gone_rules)):
         if rules:
             names = p.words("hub.list_separator").join(p.rule(rule) for rule in rules)
-            told.append(p.words(f"hub.trend.{key}", names=names))
+            told.append(p.words(f"hub.course.{key}", names=names))
     if course.code == "spirometry":
         told += _spirometry(p, course.taken)
     return told
@@ -169,13 +169,13 @@ def _spirometry(p: Presenter, taken: Sequence[Taken]) -> list[str]:
     told = []
     if (slope := found.ml_per_year) is not None:
         told.append(
-            words("hub.trend.spirometry.slope", per_year=slope.per_year, low=slope.low, high=slope.high,
+            words("hub.course.spirometry.slope", per_year=slope.per_year, low=slope.low, high=slope.high,
                   tests=slope.tests)
         )  # fmt: skip
     if (change := found.since_last) is not None:
         told.append(
             words(
-                "hub.trend.spirometry.since",
+                "hub.course.spirometry.since",
                 since=change.since.isoformat(),
                 change=change.change_l,
                 percent=change.percent,
@@ -185,7 +185,7 @@ def _spirometry(p: Presenter, taken: Sequence[Taken]) -> list[str]:
         )
     for left in found.left_out:
         reason = words(f"spirometry_trend.{left.reason}")
-        told.append(words("hub.trend.spirometry.left_out", date=left.taken_on.isoformat(), reason=reason))
+        told.append(words("hub.course.spirometry.left_out", date=left.taken_on.isoformat(), reason=reason))
     return told + [words(f"spirometry_trend.{reason}") for reason in found.reasons]
 
 

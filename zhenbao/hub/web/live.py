@@ -34,7 +34,7 @@ class TooMany(ZhenbaoError):
     """This process tells as many pages as it can."""
 
     def __init__(self) -> None:
-        super().__init__("live-full")
+        super().__init__("news-full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Newsroom:
             case_id: the case that the page shows, which the person may see; None: a list.
 
         Raises:
-            TooMany: ``live-full``.
+            TooMany: ``news-full``.
         """
         if self._closed or self.listening >= self.settings.most:
             raise TooMany

@@ -133,7 +133,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_referrals_state"), "referrals", ["state"], unique=False)
     op.create_index(op.f("ix_patient_versions_kit_id"), "patient_versions", ["kit_id"], unique=False)
     op.create_index(op.f("ix_patient_versions_received_ms"), "patient_versions", ["received_ms"], unique=False)
-    op.create_index(op.f("ix_observations_received_ms"), "observations", ["received_ms"], unique=False)
     op.create_index(op.f("ix_reports_signed_ms"), "reports", ["signed_ms"], unique=False)
 
 
@@ -142,7 +141,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_referrals_state"), table_name="referrals")
     op.drop_index(op.f("ix_patient_versions_received_ms"), table_name="patient_versions")
     op.drop_index(op.f("ix_patient_versions_kit_id"), table_name="patient_versions")
-    op.drop_index(op.f("ix_observations_received_ms"), table_name="observations")
     op.drop_index(op.f("ix_inbox_sender_received_ms"), table_name="inbox")
     op.drop_table("recognitions")
     op.drop_table("kit_statuses")
