@@ -148,4 +148,5 @@ def test_a_large_batch_takes_no_more_statements_than_a_small_one(store: HubStore
         store.accept(visits(kit, number), kit.clock.now_ms())
         counts.append(len(ran))
     assert counts[0] == counts[1], ran
-    assert counts[1] < 30
+    # The version of the rules, names, case codes and the count of news are kept with it.
+    assert counts[1] <= 30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from zhenbao.hub.store import (
     loop,
     people,
     person,
+    person_rows,
     records,
     referrals,
     returned,
@@ -59,7 +61,6 @@ def export(store: HubStore, patient_id: UUID, words: Words) -> bytes:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from zhenbao.hub.web.drawings import draw
     from zhenbao.hub.web.present import Presenter
 
     now_ms = store.clock.now_ms()
@@ -90,6 +91,7 @@ def export(store: HubStore, patient_id: UUID, words: Words) -> bytes:
             "family_contact": consents.contact(connection, found.patients),
             "share_requests": shares.of_patients(connection, found.patients),
             "who_did_what": _deeds(connection, found),
+            "further": person_rows.told(connection, found.by_key),
             "kits_with_copies": found.kits,
         }
         archive.writestr(JSON, _json(data))
@@ -104,13 +106,21 @@ def export(store: HubStore, patient_id: UUID, words: Words) -> bytes:
             w=words,
             p=Presenter(words, store.roster, now_ms),
             patient=records.patient(connection, patient_id),
-            draw=lambda reading, recordings: draw(
+            draw=lambda reading, recordings: _drawn(
                 reading, [r for r in recordings if r.observation_id == reading.id], words
             ),
             **data,
         )
         archive.writestr(PAGE, page)
     return out.getvalue()
+
+
+def _drawn(reading: Observation, recordings: Sequence[Recording], words: Words) -> list[str]:
+    from zhenbao.hub.web.drawings import draw
+    from zhenbao.hub.web.ecg_view import View, tracing
+
+    ecgs = [tracing(reading, recording, View(), words).svg for recording in recordings if recording.unit == "mV"]
+    return [*ecgs, *draw(reading, recordings, words)]
 
 
 def _visit(connection: Connection, item: WorkItem) -> Visit:
@@ -129,7 +139,7 @@ def _deeds(connection: Connection, found: person.Ids) -> list[dict[str, object]]
     """Who looked at this person's records or did something to them, by name: the person may know."""
     names: dict[str, str] = {}
     deeds: list[dict[str, object]] = []
-    for row in audit.of_subjects(connection, found.subjects()):
+    for row in audit.of_subjects(connection, found.subjects(connection)):
         if row.actor not in names:
             known = people.find(connection, row.actor)
             names[row.actor] = known.name if known is not None else row.actor

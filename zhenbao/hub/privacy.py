@@ -182,8 +182,9 @@ def delete(store: HubStore, request_id: UUID, by: Practitioner) -> PrivacyReques
                 "kept_until_ms": kept_ms,
             }
         else:
+            subjects = found.subjects(connection)
             outcome |= {"deleted": person.delete_record(connection, found), "restricted": 0}
-            outcome["redacted"] = audit.redact(connection, now_ms, by.login, found.subjects())
+            outcome["redacted"] = audit.redact(connection, now_ms, by.login, subjects)
         _move(
             connection,
             request,

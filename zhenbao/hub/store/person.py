@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Table, delete, func, select, update
 
-from zhenbao.hub.store import consents, identities
+from zhenbao.hub.store import consents, identities, person_rows
 from zhenbao.hub.store.law_tables import consents as consent_rows
 from zhenbao.hub.store.law_tables import share_requests
 from zhenbao.hub.store.tables import (
@@ -57,7 +57,17 @@ class Ids:
     kits: tuple[str, ...]
     """That have or had copies of their own."""
 
-    def subjects(self) -> list[str]:
+    @property
+    def by_key(self) -> dict[str, tuple[UUID, ...]]:
+        """As the tables of single topics refer to them."""
+        return {
+            "patients": self.patients,
+            "encounters": self.encounters,
+            "cases": self.cases,
+            "reports": self.reports,
+        }
+
+    def subjects(self, connection: Connection) -> list[str]:
         """As the audit names them."""
         named = {
             "case": self.cases,
@@ -66,7 +76,8 @@ class Ids:
             "share": self.shares,
             "grant": self.grants,
         }
-        return [f"{kind}:{id_}" for kind, ids in named.items() for id_ in ids]
+        own = [f"{kind}:{id_}" for kind, ids in named.items() for id_ in ids]
+        return [*own, *person_rows.subjects(connection, self.by_key)]
 
 
 def years_kept(what: str) -> int:
@@ -116,7 +127,8 @@ def kept_until_ms(connection: Connection, found: Ids) -> int | None:
 
 
 def restrict(connection: Connection, found: Ids, now_ms: int) -> int:
-    """Keep a person's cases and show them to nobody; returns how many."""
+    """Keep a person's cases and show them to nobody, and end all care by plan; returns how many cases."""
+    person_rows.end_care(connection, found.patients, now_ms)
     return connection.execute(
         update(work_items)
         .where(work_items.c.patient_id.in_(found.patients), work_items.c.restricted_ms.is_(None))
@@ -136,7 +148,7 @@ def delete_unsigned(connection: Connection, found: Ids) -> int:
 
 def delete_record(connection: Connection, found: Ids) -> int:
     """Delete everything of a person but the receipts, which hold digests alone; returns how many rows."""
-    gone = delete_unsigned(connection, found)
+    gone = delete_unsigned(connection, found) + person_rows.delete_all(connection, found.by_key)
     envelopes: list[UUID] = []
     for part in _parts((*found.reports, *found.encounters, *found.observations)):
         envelopes += connection.execute(select(outbox.c.envelope_id).where(outbox.c.subject_id.in_(part))).scalars()
