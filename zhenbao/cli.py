@@ -1,11 +1,12 @@
 """The ``zhenbao`` command: the doctor's commands at the top, the others' under ``hub``, ``tech`` and ``sim``.
 
-The language is settled before any help text is made. Rooms are mounted, not loaded: what a room needs that is
-slow to import, it imports inside its commands.
+The language is settled before any help text is made. A room is loaded where the command line names it; what it
+needs that is slow to import, it imports inside its commands.
 """
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -25,31 +26,24 @@ def _language(arguments: list[str]) -> str:
     return os.environ.get("ZHENBAO_LANG", "")
 
 
-def build(language: str) -> typer.Typer:
-    """The whole command tree in one language."""
+def build(language: str, arguments: Sequence[str] | None = None) -> typer.Typer:
+    """The command tree in one language.
+
+    Args:
+        arguments: of the command line: a room that none of them names is listed and not loaded. None: all are.
+    """
     os.environ["ZHENBAO_LANG"] = Words(language).language
     from zhenbao.agent.cli import app as doctor
-    from zhenbao.analyse.cli import app as analyse
-    from zhenbao.firmware_sim.cli import app as sim
-    from zhenbao.hub.cli import app as hub
-    from zhenbao.technician.cli import app as technician
 
     words = Words(language)
-    doctor.add_typer(hub, name="hub", help=words("cli.hub"))
-    doctor.add_typer(technician, name="tech", help=words("cli.tech"))
-    doctor.add_typer(sim, name="sim", help=words("cli.sim"))
-
-    @sim.command("day", help=words("demo.day.help"))
-    def day(
-        seed: Annotated[int, typer.Option("--seed", help=words("demo.day.seed"))] = 7,
-        patients: Annotated[int, typer.Option("--patients", min=1, max=200, help=words("demo.day.patients"))] = 20,
-        as_json: Annotated[bool, typer.Option("--json", help=words("demo.day.json"))] = False,
-    ) -> None:
-        from zhenbao.demo.day import run_day
-
-        raise typer.Exit(run_day(words, seed=seed, patients=patients, as_json=as_json))
-
-    doctor.add_typer(analyse(words), name="analyse", help=words("analyse.app"))
+    for name, load, help_ in (
+        ("hub", _hub, "cli.hub"),
+        ("tech", _technician, "cli.tech"),
+        ("sim", _simulators, "cli.sim"),
+        ("analyse", _analyse, "analyse.app"),
+    ):
+        wanted = arguments is None or name in arguments
+        doctor.add_typer(load(words) if wanted else typer.Typer(), name=name, help=words(help_))
 
     @doctor.command("demo", help=words("cli.demo"))
     def demo(
@@ -65,10 +59,45 @@ def build(language: str) -> typer.Typer:
     return doctor
 
 
+def _hub(_words: Words) -> typer.Typer:
+    from zhenbao.hub.cli import app
+
+    return app
+
+
+def _technician(_words: Words) -> typer.Typer:
+    from zhenbao.technician.cli import app
+
+    return app
+
+
+def _analyse(words: Words) -> typer.Typer:
+    from zhenbao.analyse.cli import app
+
+    return app(words)
+
+
+def _simulators(words: Words) -> typer.Typer:
+    from zhenbao.firmware_sim.cli import app as sim
+
+    @sim.command("day", help=words("demo.day.help"))
+    def day(
+        seed: Annotated[int, typer.Option("--seed", help=words("demo.day.seed"))] = 7,
+        patients: Annotated[int, typer.Option("--patients", min=1, max=200, help=words("demo.day.patients"))] = 20,
+        as_json: Annotated[bool, typer.Option("--json", help=words("demo.day.json"))] = False,
+    ) -> None:
+        from zhenbao.demo.day import run_day
+
+        raise typer.Exit(run_day(words, seed=seed, patients=patients, as_json=as_json))
+
+    return sim
+
+
 def main() -> None:
     """Entry point. Expected errors end with what happened and what to do, and a code; never a traceback."""
     language = _language(sys.argv[1:])
-    app = build(language)
+    # While the shell completes a word, the words are in its environment.
+    app = build(language, None if any(name.endswith("_COMPLETE") for name in os.environ) else sys.argv[1:])
     try:
         app()
     except ZhenbaoError as error:
