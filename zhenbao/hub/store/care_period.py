@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, or_, select
 
 from zhenbao.hub.care_indicators import Care, Days, Managed, Recall
+from zhenbao.hub.store import quality
 from zhenbao.hub.store.chronic_tables import chronic_entries, follow_ups, recognitions
 from zhenbao.hub.store.follow_ups import Kept, past
 from zhenbao.hub.store.persons import parts, same_persons
@@ -38,6 +39,7 @@ def care(connection: Connection, from_ms: int, to_ms: int, orgs: Collection[str]
         tuple(_managed(connection, from_ms, to_ms, orgs)) if from_ms <= now_ms else (),
         _recognised(connection, from_ms, to_ms, orgs),
         _second(connection, from_ms, to_ms, orgs),
+        _scored(connection, from_ms, to_ms, orgs),
     )
 
 
@@ -113,6 +115,11 @@ def _second(connection: Connection, from_ms: int, to_ms: int, orgs: Collection[s
     ).scalars()
     said = list(states)
     return said.count("agreed"), len(said)
+
+
+def _scored(connection: Connection, from_ms: int, to_ms: int, orgs: Collection[str]) -> tuple[int, int, int]:
+    said = quality.of_period(connection, from_ms, to_ms, orgs)
+    return said.count("agree"), said.count("major"), len(said)
 
 
 def _day(at_ms: int) -> date:
