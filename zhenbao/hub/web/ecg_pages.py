@@ -27,7 +27,7 @@ def ecg_page(
     recording_id: UUID,
     *,
     base: str,
-    **more: object,
+    **more: Any,
 ) -> Response:
     """The recording as the query asks.
 
