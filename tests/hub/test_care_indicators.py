@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from tests.hub.conftest import PASSWORD
 from zhenbao.hub import chronic as chronic_care
 from zhenbao.hub.care_indicators import Care, Days, Managed, Recall, counts
 from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.store import identities, organisations
+from zhenbao.hub.store.care_period import care
 from zhenbao.hub.store.chronic_tables import recognitions
 from zhenbao.hub.store.period import Period, indicators
 from zhenbao.hub.store.persons import same_persons
@@ -243,3 +244,29 @@ def test_many_persons_at_once_as_one_by_one(store: HubStore, kit: KitVoice, cloc
         assert same_persons(connection, ids) == one_by_one
         assert same_persons(connection, [lone[0].id]) == {lone[0].id: one_by_one[lone[0].id]}
         assert {len(group) for group in one_by_one.values()} == {1, 4}
+
+
+def test_every_query_goes_through_an_index(
+    store: HubStore, kit: KitVoice, clock: HandClock, village: Practitioner
+) -> None:
+    patient = kit.patient()
+    encounter = kit.encounter(patient)
+    kit.send(patient, encounter, kit.observation(encounter))
+    chronic_care.enter(store, patient.id, village, disease="htn", org_id="east-1", ground="三次升高")
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: object, _cur: object, statement: str, parameters: object, *_: object) -> None:
+        asked.append((statement, parameters))
+
+    with store.reading() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        care(connection, clock.ms - DAY_MS, clock.ms + 1, ["east-1"], clock.ms)
+        event.remove(connection, "before_cursor_execute", note)
+        statements = [each for each in asked if each[0].startswith("SELECT")]
+        plans = {
+            row[3]
+            for statement, values in statements
+            for row in connection.exec_driver_sql(f"explain query plan {statement}", values)
+        }
+    assert len(statements) == 8
+    assert not [line for line in plans if line.startswith("SCAN")], plans

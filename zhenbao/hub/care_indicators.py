@@ -107,11 +107,8 @@ def _controlled(managed: Managed, day: date) -> bool:
 
 def _timely(managed: Managed, days: Days) -> Iterable[bool]:
     """Of each follow-up that fell due in the period whether it was done by its day; what may yet be done is neither."""
-    for tier in followup.tiers_of(managed.disease):
-        done = [p for p in managed.past if p.tier == tier and p.on >= managed.since]
-        first = next(
-            d for d in followup.due(Register(UUID(int=0), managed.disease, managed.since, "")) if d.tier == tier
-        )
+    for first in followup.due(Register(UUID(int=0), managed.disease, managed.since, "")):
+        done = [p for p in managed.past if p.tier == first.tier and p.on >= managed.since]
         due = [first.on, *(p.next_on for p in done)]
         for number, on in enumerate(due):
             if not days.first <= on <= days.last or (managed.ended_on is not None and on >= managed.ended_on):

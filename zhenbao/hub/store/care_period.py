@@ -15,16 +15,19 @@ from zhenbao.hub.store.follow_ups import Kept, past
 from zhenbao.hub.store.persons import parts, same_persons
 from zhenbao.hub.store.report_tables import second_readings
 from zhenbao.hub.store.tables import work_items
-from zhenbao.model.chronic import THREE_C, FollowUp
+from zhenbao.model.chronic import THREE_C, FollowUp, Past
 from zhenbao.model.time import local_time
 from zhenbao.rules import followup
 from zhenbao.sync.envelope import unpack
 
 _DAY_MS = 86_400_000
-# A follow-up says when the next is due, at most so long after it; and the last one counts for a year.
-_BACK_MS = 2 * followup.MOST_DAYS * _DAY_MS
+# A follow-up says when the next is due, at most so long after it, and the last one counts for a year: one that came
+# earlier changes nothing in the period.
+_BACK_MS = (followup.MOST_DAYS + 1) * _DAY_MS
 _REVISIT = {"1": True, "3": False}  # 2: not yet due
 _READMITTED = {"1": False, "2": True}
+_Done = tuple[Past, UUID, Recall | None]
+"""A follow-up with its id, and what it asked if it was a recall."""
 
 
 def care(connection: Connection, from_ms: int, to_ms: int, orgs: Collection[str], now_ms: int) -> Care:
@@ -56,42 +59,33 @@ def _managed(connection: Connection, from_ms: int, to_ms: int, orgs: Collection[
     done = _follow_ups(connection, {id_ for group in persons.values() for id_ in group}, from_ms - _BACK_MS, to_ms)
     found = []
     for entry in entries:
-        mine = [kept for id_ in persons[entry.patient_id] for kept in done.get((id_, entry.disease), ())]
-        mine.sort(key=lambda kept: (past(kept).on, kept.follow_up.id))
-        found.append(
-            Managed(
-                entry.disease,
-                entry.since,
-                None if entry.ended_ms is None else _day(entry.ended_ms),
-                tuple(past(kept) for kept in mine),
-                tuple(_recall(kept) for kept in mine if kept.follow_up.form == "three-c")
-                if entry.disease in THREE_C
-                else (),
-            )
-        )
+        mine = [each for id_ in persons[entry.patient_id] for each in done.get((id_, entry.disease), ())]
+        mine.sort(key=lambda each: (each[0].on, each[1]))
+        recalls = tuple(recall for _, _, recall in mine if recall is not None)
+        ended_on = None if entry.ended_ms is None else _day(entry.ended_ms)
+        found.append(Managed(entry.disease, entry.since, ended_on, tuple(each[0] for each in mine), recalls))
     return found
 
 
 def _follow_ups(
     connection: Connection, patient_ids: Collection[UUID], from_ms: int, to_ms: int
-) -> dict[tuple[UUID, str], list[Kept]]:
+) -> dict[tuple[UUID, str], list[_Done]]:
     """Those that came since; a kit's clock decides nothing here, its day is brought in order by ``past``."""
-    found: dict[tuple[UUID, str], list[Kept]] = {}
+    found: dict[tuple[UUID, str], list[_Done]] = {}
     for part in parts(sorted(patient_ids)):
         wanted = select(follow_ups).where(follow_ups.c.patient_id.in_(part), follow_ups.c.received_ms >= from_ms)
         for row in connection.execute(wanted):
             value = unpack("follow-up", row.body)
             if isinstance(value, FollowUp) and min(row.at_ms, row.received_ms) < to_ms:
-                kept = Kept(value, row.org_id, row.received_ms)
-                found.setdefault((row.patient_id, row.disease), []).append(kept)
+                then = past(Kept(value, row.org_id, row.received_ms))
+                recall = _recall(then, value) if value.disease in THREE_C and value.form == "three-c" else None
+                found.setdefault((row.patient_id, row.disease), []).append((then, value.id, recall))
     return found
 
 
-def _recall(kept: Kept) -> Recall:
-    answers = kept.follow_up.answers
-    return Recall(
-        past(kept).on, _REVISIT.get(answers.get("revisit", "")), _READMITTED.get(answers.get("readmitted", ""))
-    )
+def _recall(then: Past, value: FollowUp) -> Recall:
+    answers = value.answers
+    return Recall(then.on, _REVISIT.get(answers.get("revisit", "")), _READMITTED.get(answers.get("readmitted", "")))
 
 
 def _recognised(connection: Connection, from_ms: int, to_ms: int, orgs: Collection[str]) -> int:
