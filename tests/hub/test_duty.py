@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from zhenbao.hub.checks_cli import duty as command
 from zhenbao.hub.roster import Desk, Duty, Roster
+from zhenbao.hub.roster_cli import duty as command
 from zhenbao.hub.store import HubStore
 from zhenbao.hub.watch import sweep
 from zhenbao.model.finding import Finding, Urgency

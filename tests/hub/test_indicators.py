@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import date
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import pytest
 
 from zhenbao.hub import loop as critical
 from zhenbao.hub import referral
+from zhenbao.hub.care_indicators import Care, Days
 from zhenbao.hub.indicators import CaseFacts, Reading, ReferralFacts, Visit, compute, definitions
 from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.statistics import as_csv, month
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from zhenbao.hub.worklist import Worklist
 
 MIN = 60_000
+NO_CARE = Care(Days(date(2026, 11, 1), date(2026, 11, 30), date(2026, 11, 22)))
 R, Y, G = Urgency.RED, Urgency.YELLOW, Urgency.GREEN
 
 
@@ -66,7 +69,10 @@ def test_by_hand() -> None:
         ReferralFacts(a, "refused", ("draft", "sent", "refused")),
         ReferralFacts(b, "arrived", ("draft", "sent", "accepted", "arrived")),
     ]
-    found = {i.key: i for i in compute(visits, readings, cases, referrals_, kits_active=2, kits=3, now_ms=7 * MIN)}
+    found = {
+        i.key: i
+        for i in compute(visits, readings, cases, referrals_, kits_active=2, kits=3, care=NO_CARE, now_ms=7 * MIN)
+    }
     pairs = {key: (i.numerator, i.denominator) for key, i in found.items() if i.unit != "minutes"}
     assert pairs == {
         "visits": (4, None),
@@ -88,6 +94,16 @@ def test_by_hand() -> None:
         "hint-sensitivity": (1, 2),  # the specialist saw R and O; the kit had said R and G
         "hint-specificity": (0, 1),
         "kits-active": (2, 3),
+        "managed": (0, None),
+        "managed-by-norm": (0, 0),
+        "controlled": (0, 0),
+        "follow-up-on-time": (0, 0),
+        "three-c-revisit": (0, 0),
+        "three-c-readmitted": (0, 0),
+        "recognised": (0, None),
+        "second-agreement": (0, 0),
+        "quality-agreed": (0, 0),
+        "quality-major": (0, 0),
     }
     assert (found["ack-minutes"].median, found["ack-minutes"].p90) == (5, 6)
     assert (found["transfer-minutes"].numerator, found["transfer-minutes"].median) == (3, 4)
@@ -96,7 +112,7 @@ def test_by_hand() -> None:
 
 
 def test_of_nothing_there_is_no_rate() -> None:
-    for indicator in compute([], [], [], [], kits_active=0, kits=0, now_ms=0):
+    for indicator in compute([], [], [], [], kits_active=0, kits=0, care=NO_CARE, now_ms=0):
         assert indicator.numerator == 0
         assert indicator.percent is None
         assert indicator.median is None
@@ -168,13 +184,14 @@ def test_a_month_is_a_month_in_beijing() -> None:
 
 
 def test_the_file_opens_in_wps_and_excel() -> None:
-    found = compute([], [Reading("ecg", R, True, 0, 2 * MIN)], [], [], kits_active=0, kits=0, now_ms=0)
+    found = compute([], [Reading("ecg", R, True, 0, 2 * MIN)], [], [], kits_active=0, kits=0, care=NO_CARE, now_ms=0)
     data = as_csv(found, Words())
     assert data.startswith(b"\xef\xbb\xbf")
     rows = list(csv.reader(data.decode("utf-8-sig").splitlines()))
     assert rows[0] == ["指标", "分子", "分母", "比率", "中位数", "P90", "单位", "目标"]
     assert ["心电图合格率", "1", "1", "100.0%", "", "", "份", ""] in rows
     assert ["就诊人次", "0", "", "", "", "", "人次", ""] in rows
+    assert ["控制率（最近一次随访达标）", "0", "0", "无数据", "", "", "例", ""] in rows
     assert len({len(row) for row in rows}) == 1
 
 

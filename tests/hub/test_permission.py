@@ -78,7 +78,7 @@ ALLOWED = {
     },
     "provincial-expert": {"opine": "*g"},
     "health-manager": {"chronic": "o+ b+"},
-    "quality": {"statistics": "o b", "rules": "o b"},
+    "quality": {"score": "o b", "statistics": "o b", "rules": "o b"},
     "director": {"statistics": "o b", "share-decide": "o b", "privacy-approve": "o b", "rules": "o b"},
     "technician": {"fleet": "o b"},
     "admin": {"accounts": "*", "organisations": "*"},

@@ -214,7 +214,7 @@ def test_the_schema_says_which_step_it_is_at(tmp_path: Path, clock: HandClock) -
     file = tmp_path / "hub.db"
     HubStore(f"sqlite:///{file}", clock).close()
     with sqlite3.connect(file) as raw:
-        assert raw.execute("select version_num from alembic_version").fetchone() == ("0011",)
+        assert raw.execute("select version_num from alembic_version").fetchone() == ("0012",)
 
 
 @pytest.mark.filterwarnings("ignore:.*expression-based index")  # which SQLite does not describe

@@ -43,7 +43,7 @@ def user_add(
         role=checked,
         specialty=specialty or None,
         phone=phone,
-        password=_password(password_stdin),
+        password=ask_password(password_stdin),
         org_id=org_id,
     )
     typer.echo(_words("hub.cli.added", login=account))
@@ -79,7 +79,7 @@ def user_password(
     from zhenbao.hub.store import audit, people
 
     store = open_store(directory, database)
-    password = _password(password_stdin)
+    password = ask_password(password_stdin)
     with store.writing() as connection:
         people.set_password(connection, account, password)
         audit.append(connection, store.clock.now_ms(), "admin", "password-set", f"practitioner:{account}")
@@ -182,7 +182,8 @@ def org_kit(
     typer.echo(_words("hub.cli.kit_placed", kit=kit_id, org=org_id))
 
 
-def _password(from_stdin: bool) -> str:
+def ask_password(from_stdin: bool) -> str:
+    """A new password: typed twice, or the first line of the standard input."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\n")
     typed: str = typer.prompt(_words("hub.cli.password_prompt"), hide_input=True, confirmation_prompt=True)

@@ -1,10 +1,9 @@
-"""Checks of ``zhenbao hub``: the audit's chain, and the duty roster."""
+"""Checks of ``zhenbao hub``: the audit's chain."""
 
 from __future__ import annotations
 
 import os
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,25 +41,4 @@ def audit_verify(
     if altered:
         typer.echo(_words("hub.cli.reports_altered", reports=", ".join(map(str, altered))), err=True)
     if chain.broken is not None or altered:
-        raise typer.Exit(1)
-
-
-def duty(roster: Annotated[Path | None, typer.Option("--roster", help=_words("hub.cli.roster"))] = None) -> None:
-    from zhenbao import rules
-    from zhenbao.hub.roster import load_roster
-
-    loaded = load_roster(roster)
-    asked = [key for key, value in rules.specialties().items() if value.kind == "department"]
-    weak = False
-    for key in asked:
-        name, gaps = rules.specialties()[key].name(_words.language), loaded.gaps(key)
-        second = all(row.second for row in loaded.duty if row.specialty == key)
-        hours = _words("hub.duty.always") if not gaps else "、".join(f"{a}-{b}" for a, b in gaps)
-        told = "hub.duty.line" if not gaps else "hub.duty.gap"
-        typer.echo(_words(told, name=name, hours=hours))
-        if not gaps and not second:
-            typer.echo(_words("hub.duty.no_second", name=name))
-        weak = weak or (key == loaded.desk.emergency and bool(gaps))
-    if weak:
-        typer.echo(_words("hub.duty.emergency_gap"), err=True)
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from zhenbao.hub import accounts_cli, checks_cli, kits_cli, privacy_cli, rules_cli
+from zhenbao.hub import accounts_cli, checks_cli, kits_cli, privacy_cli, roster_cli, rules_cli, start_cli
 from zhenbao.hub.ca_cli import app as ca_app
 from zhenbao.hub.ca_cli import broker_config, say_ending
 from zhenbao.hub.fleet_cli import fleet
@@ -308,7 +308,9 @@ def restore(
 
 add_recovery_commands(app, _store)
 app.command("audit-verify", help=_words("hub.privacy.audit_verify"))(checks_cli.audit_verify)
-app.command("duty", help=_words("hub.duty.help"))(checks_cli.duty)
+app.add_typer(roster_cli.app, name="roster")
+app.command("duty", help=_words("hub.duty.help"))(roster_cli.duty)
+app.command("init", help=_words("hub.init.help"))(start_cli.init)
 
 
 def _json(value: object) -> None:

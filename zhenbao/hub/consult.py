@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
 from uuid import UUID
@@ -16,17 +17,18 @@ from sqlalchemy import Connection
 
 from zhenbao.hub.access import check
 from zhenbao.hub.permission import reach
-from zhenbao.hub.store import audit, consults, grants, people, records, thread, work
+from zhenbao.hub.store import audit, consults, grants, people, records, slots, thread, work
 from zhenbao.hub.store.consults import Consult
 from zhenbao.hub.store.hub_store import HubStore
 from zhenbao.hub.store.people import Practitioner
+from zhenbao.hub.store.slots import Slot
 from zhenbao.hub.store.work import WorkItem
 from zhenbao.model.errors import InputError
 from zhenbao.model.ids import uuid7
 from zhenbao.model.observation import Device, Observation
 from zhenbao.model.patient import Patient
 from zhenbao.model.recording import Recording
-from zhenbao.model.time import local_text
+from zhenbao.model.time import local_text, local_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,21 @@ class Limits:
     longest_question: int
     longest_history: int
     longest_opinion: int
+    slot_remind_h: int
+    slot_latest_days: int
+    longest_place: int
+    longest_number: int
+    shortest_refusal: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlotWish:
+    """An appointment that is wished with a consultation."""
+
+    kind: str
+    from_on: str
+    """ISO dates, both included."""
+    until_on: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +68,7 @@ class Request:
     observation_ids: tuple[UUID, ...]
     hours: int
     named: bool = False
+    slot: SlotWish | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +82,8 @@ class Bundle:
     readings: tuple[tuple[Observation, tuple[Recording, ...]], ...]
     asker: str
     """The asking physician's name."""
+    slot: Slot | None = None
+    """The appointment that was wished."""
 
 
 @cache
@@ -109,7 +129,7 @@ def ask(store: HubStore, case_id: UUID, person: Practitioner, request: Request) 
     Raises:
         InputError: ``case-unknown``; why not (see ``access.check``); ``consult-incomplete`` where ``lacking`` names
             anything; ``consult-long``; ``consult-hours``; ``consult-named``: the history or the question names the
-            patient although no name is to go along.
+            patient although no name is to go along; ``consult-slot``: the wished appointment cannot be.
     """
     now_ms = store.clock.now_ms()
     known = limits()
@@ -145,6 +165,8 @@ def ask(store: HubStore, case_id: UUID, person: Practitioner, request: Request) 
             ends_ms=grant.ends_ms,
         )
         consults.add(connection, made)
+        if request.slot is not None:
+            slots.add(connection, _wished(made, request.slot))
         audit.append(
             connection,
             now_ms,
@@ -155,6 +177,7 @@ def ask(store: HubStore, case_id: UUID, person: Practitioner, request: Request) 
             expert=request.expert,
             hours=str(request.hours),
             named="yes" if request.named else "no",
+            **({"slot": request.slot.kind} if request.slot is not None else {}),
         )
     return made
 
@@ -169,7 +192,7 @@ def bundle(store: HubStore, consult_id: UUID, person: Practitioner) -> Bundle:
     now_ms = store.clock.now_ms()
     with store.writing() as connection:
         try:
-            found, item = _open(connection, consult_id, person, now_ms)
+            found, item = opened(connection, consult_id, person, now_ms)
         except InputError as denied:
             reason, error = denied.code, denied
         else:
@@ -184,13 +207,14 @@ def bundle(store: HubStore, consult_id: UUID, person: Practitioner) -> Bundle:
     with store.reading() as connection:
         patient = records.patient(connection, item.patient_id)
         asker = people.find(connection, found.asker)
+        slot = slots.find(connection, consult_id)
         chosen = [
             (bare(reading), tuple(records.recordings_of(connection, reading.id)))
             for reading, _ in records.observations_of(connection, item.encounter_id)
             if reading.id in found.observation_ids
         ]
     shown = None if patient is None else unnamed(patient, keep_name=found.named)
-    return Bundle(found, item, shown, tuple(chosen), asker.name if asker else found.asker)
+    return Bundle(found, item, shown, tuple(chosen), asker.name if asker else found.asker, slot)
 
 
 def give_opinion(store: HubStore, consult_id: UUID, person: Practitioner, opinion: str) -> None:
@@ -206,7 +230,7 @@ def give_opinion(store: HubStore, consult_id: UUID, person: Practitioner, opinio
     if len(text) > limits().longest_opinion:
         raise InputError("opinion-long", longest=limits().longest_opinion)
     with store.writing() as connection:
-        found, item = _open(connection, consult_id, person, now_ms)
+        found, item = opened(connection, consult_id, person, now_ms)
         if found.answered_ms is not None:
             raise InputError("consult-answered")
         consults.change(connection, consult_id, opinion=text, answered_ms=now_ms)
@@ -229,8 +253,22 @@ def withdraw(store: HubStore, consult_id: UUID, person: Practitioner) -> UUID:
             raise _ended(found)
         consults.change(connection, consult_id, withdrawn_ms=now_ms)
         grants.end(connection, found.grant_id, now_ms)
+        slots.end(connection, consult_id, "withdrawn", now_ms)
         audit.append(connection, now_ms, person.login, "consult-withdrawn", f"consult:{consult_id}")
         return found.work_item_id
+
+
+def _wished(made: Consult, wish: SlotWish) -> Slot:
+    kind = next((known for known in slots.KINDS if known == wish.kind), None)
+    today = local_time(made.asked_ms).date()
+    try:
+        begin, end = date.fromisoformat(wish.from_on), date.fromisoformat(wish.until_on)
+    except ValueError:
+        raise InputError("consult-slot", days=limits().slot_latest_days) from None
+    if kind is None or not today <= begin <= end <= today + timedelta(days=limits().slot_latest_days):
+        raise InputError("consult-slot", days=limits().slot_latest_days)
+    remind_ms = made.asked_ms + limits().slot_remind_h * 3_600_000
+    return Slot(made.id, made.work_item_id, made.asker, made.expert, kind, begin, end, made.asked_ms, remind_ms)
 
 
 def unnamed(patient: Patient, *, keep_name: bool) -> Patient:
@@ -250,7 +288,12 @@ def _names(patient: Patient, text: str) -> bool:
     return any(len(part) > 1 and part in compact for part in tell_tale)
 
 
-def _open(connection: Connection, consult_id: UUID, person: Practitioner, now_ms: int) -> tuple[Consult, WorkItem]:
+def opened(connection: Connection, consult_id: UUID, person: Practitioner, now_ms: int) -> tuple[Consult, WorkItem]:
+    """A consultation and its case, for its expert while it is open.
+
+    Raises:
+        InputError: as ``bundle``.
+    """
     if reach(person.role, "opine") is None:
         raise InputError("denied-role")
     found = consults.find(connection, consult_id)

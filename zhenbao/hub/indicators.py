@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from uuid import UUID
 
+from zhenbao.hub.care_indicators import Care, counts
 from zhenbao.hub.clocks import LOOP_STEPS
 from zhenbao.model.finding import Urgency
 from zhenbao.model.referral import ReferralState
@@ -105,6 +106,7 @@ def compute(
     *,
     kits_active: int,
     kits: int,
+    care: Care,
     now_ms: int,
 ) -> list[Indicator]:
     """All indicators of what is given.
@@ -116,6 +118,7 @@ def compute(
         referrals: that were sent in the period.
         kits_active: kits that delivered something in the period.
         kits: kits that have a place in the tree.
+        care: chronic care, recognised results and second readings of the period.
         now_ms: a clock that still runs and is not yet over its time counts nowhere.
     """
     ecgs = [r for r in readings if r.code == "ecg"]
@@ -149,6 +152,7 @@ def compute(
         "hint-sensitivity": _share(judged, lambda c: _acts(c.judged), lambda c: _acts(c.urgency)),
         "hint-specificity": _share(judged, lambda c: not _acts(c.judged), lambda c: not _acts(c.urgency)),
         "kits-active": (kits_active, kits),
+        **counts(care),
     }
     return [_indicator(key, definition, found[key]) for key, definition in definitions().items()]
 

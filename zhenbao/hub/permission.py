@@ -53,6 +53,7 @@ Action = Literal[
     "privacy",
     "privacy-approve",
     "rules",
+    "score",
 ]
 Reach = Literal["own", "subtree", "assigned", "granted", "all"]
 Place = Literal["own", "below", "outside"]

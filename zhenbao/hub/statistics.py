@@ -33,12 +33,12 @@ def month(text: str) -> Period:
 
 
 def cells(indicator: Indicator, words: Words) -> tuple[str, ...]:
-    """One line of the report, as ``COLUMNS``; what cannot be computed is empty."""
+    """One line of the report, as ``COLUMNS``; a rate of nothing says that there are no data, other gaps are empty."""
     return (
         words(f"hub.indicator.{indicator.key}"),
         str(indicator.numerator),
         "" if indicator.denominator is None else str(indicator.denominator),
-        "" if indicator.percent is None else f"{indicator.percent:.1f}%",
+        _rate(indicator, words),
         _minutes(indicator.median),
         _minutes(indicator.p90),
         words(f"hub.indicator_unit.{indicator.unit}"),
@@ -58,6 +58,12 @@ def as_csv(indicators: Iterable[Indicator], words: Words) -> bytes:
 def rows(indicators: Sequence[Indicator], words: Words) -> list[tuple[str, ...]]:
     """The lines of the report."""
     return [cells(indicator, words) for indicator in indicators]
+
+
+def _rate(indicator: Indicator, words: Words) -> str:
+    if indicator.percent is not None:
+        return f"{indicator.percent:.1f}%"
+    return "" if indicator.denominator is None else words("hub.stats.none")
 
 
 def _minutes(value: float | None) -> str:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select
 
 from zhenbao.hub.indicators import CaseFacts, Indicator, Reading, ReferralFacts, Visit, compute
+from zhenbao.hub.store.care_period import care
 from zhenbao.hub.store.tables import (
     encounters,
     inbox,
@@ -53,6 +54,7 @@ def indicators(connection: Connection, period: Period, orgs: Collection[str], no
         _referrals(connection, period, orgs),
         kits_active=len(active),
         kits=len(own_kits),
+        care=care(connection, period.from_ms, period.to_ms, orgs, now_ms),
         now_ms=now_ms,
     )
 

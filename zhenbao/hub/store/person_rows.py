@@ -20,7 +20,9 @@ from zhenbao.hub.store.chronic_tables import (
     recognitions,
 )
 from zhenbao.hub.store.list_tables import case_codes, claim_steps, claims, name_keys, pushes
+from zhenbao.hub.store.quality_tables import quality_scores
 from zhenbao.hub.store.report_tables import consults, report_forms, second_readings, thread_posts, thread_seen
+from zhenbao.hub.store.slot_tables import slot_requests
 from zhenbao.sync.envelope import unpack
 
 _PART = 500
@@ -40,6 +42,8 @@ _TOLD: tuple[tuple[Table, str, Key], ...] = (
     (follow_ups, "patient_id", "patients"),
     (discharge_plans, "patient_id", "patients"),
     (recognitions, "work_item_id", "cases"),
+    (quality_scores, "work_item_id", "cases"),
+    (slot_requests, "work_item_id", "cases"),
 )
 """Part of what a person may know."""
 _ASIDE: tuple[tuple[Table, str, Key], ...] = (

@@ -62,13 +62,13 @@ def ask(connection: Connection, reading: SecondReading) -> bool:
 
 def find(connection: Connection, reading_id: UUID) -> SecondReading | None:
     row = connection.execute(select(second_readings).where(second_readings.c.id == reading_id)).one_or_none()
-    return None if row is None else _reading(row)
+    return None if row is None else as_reading(row)
 
 
 def of_case(connection: Connection, case_id: UUID) -> list[SecondReading]:
     """All of a case, oldest first."""
     found = select(second_readings).where(second_readings.c.work_item_id == case_id)
-    return [_reading(row) for row in connection.execute(found.order_by(second_readings.c.asked_ms))]
+    return [as_reading(row) for row in connection.execute(found.order_by(second_readings.c.asked_ms))]
 
 
 def waiting(
@@ -82,7 +82,7 @@ def waiting(
         or_(second_readings.c.first_login.is_(None), second_readings.c.first_login != login),
     )
     rows = connection.execute(found.order_by(second_readings.c.due_ms).limit(limit))
-    return [reading for row in rows if (reading := _reading(row)).state == "asked" or reading.reader == login]
+    return [reading for row in rows if (reading := as_reading(row)).state == "asked" or reading.reader == login]
 
 
 def answer(connection: Connection, reading_id: UUID, state: State, reader: str, note: str, now_ms: int) -> bool:
@@ -104,5 +104,6 @@ def followed(connection: Connection, reading_id: UUID, report_id: UUID) -> None:
     )
 
 
-def _reading(row: Row[tuple[object, ...]]) -> SecondReading:
+def as_reading(row: Row[tuple[object, ...]]) -> SecondReading:
+    """The second reading in a row of its table."""
     return SecondReading(**row._mapping)

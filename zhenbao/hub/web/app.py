@@ -36,6 +36,7 @@ from zhenbao.hub.web import (
     oidc,
     privacy,
     probe,
+    quality,
     recognition,
     referrals,
     report_pdf,
@@ -81,6 +82,7 @@ _STATUS = {
     "page-unknown": 404,
     "report-unknown-hub": 404,
     "second-unknown": 404,
+    "quality-unknown": 404,
     "patient-unknown-hub": 404,
     "chronic-unknown": 404,
     "chronic-tier": 403,
@@ -137,6 +139,7 @@ def create_app(
     app.include_router(threads.router)
     app.include_router(second.router)
     app.include_router(consults.router)
+    app.include_router(quality.router)
     app.include_router(report_pdf.router)
     app.include_router(chest_pain.router)
     app.include_router(chest_pain_figures.router)

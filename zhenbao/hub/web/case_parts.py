@@ -8,7 +8,7 @@ from fastapi import Request
 
 from zhenbao.hub import consult, thread
 from zhenbao.hub.report_text import choice_name, choices_line
-from zhenbao.hub.store import consults, people, records, second_readings
+from zhenbao.hub.store import consults, people, records, second_readings, slots
 from zhenbao.hub.store.thread import CHANNELS, WRITTEN
 from zhenbao.hub.web import ecg_view
 from zhenbao.hub.web.ecg_view import Tracing, View, tracing
@@ -31,6 +31,7 @@ def case_parts(site: Site, request: Request, session: Session, case: Case) -> di
     with site.store.reading() as connection:
         second = second_readings.of_case(connection, case.item.id)
         asked = consults.of_case(connection, case.item.id)
+        wished = slots.of_consults(connection, [one.id for one in asked])
         logins = {r.reader for r in second if r.reader} | {c.expert for c in asked}
         named = {login: found.name for login in logins if (found := people.find(connection, login)) is not None}
         experts = consult.experts(connection)
@@ -45,6 +46,7 @@ def case_parts(site: Site, request: Request, session: Session, case: Case) -> di
         "may_second": seer.may("second-read", case.item),
         "second": second,
         "consults": asked,
+        "slots": wished,
         "may_consult": seer.may("consult", case.item) and bool(experts),
         "names": named,
         "choice_groups": report_template(person.specialty),

@@ -8,9 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from zhenbao.hub import consult
+from zhenbao.hub import consult, slot
 from zhenbao.hub.permission import reach
 from zhenbao.hub.store import consults, people, records
+from zhenbao.hub.store.slots import KINDS
 from zhenbao.hub.web.case_parts import ecg_options
 from zhenbao.hub.web.drawings import draw
 from zhenbao.hub.web.ecg_pages import ecg_page
@@ -18,6 +19,7 @@ from zhenbao.hub.web.ecg_view import View, tracing
 from zhenbao.hub.web.security import check_csrf, session_of
 from zhenbao.hub.web.site import Site, id_or_none
 from zhenbao.model.errors import InputError
+from zhenbao.model.time import local_text
 
 router = APIRouter()
 
@@ -38,6 +40,9 @@ def ask(
     readings: Annotated[list[str] | None, Form()] = None,
     hours: Annotated[str, Form()] = "",
     named: Annotated[str, Form()] = "",
+    slot_kind: Annotated[str, Form()] = "",
+    slot_from: Annotated[str, Form()] = "",
+    slot_until: Annotated[str, Form()] = "",
 ) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
@@ -49,6 +54,7 @@ def ask(
         observation_ids=tuple(id_ for text in (readings or [])[:40] if (id_ := id_or_none(text)) is not None),
         hours=int(hours) if hours.isascii() and hours.isdigit() else 0,
         named=named == "yes",
+        slot=consult.SlotWish(slot_kind, slot_from, slot_until) if slot_kind else None,
     )
     try:
         consult.ask(site.store, case_id, session.practitioner, wish)
@@ -102,6 +108,43 @@ def withdraw(request: Request, consult_id: UUID, csrf: Annotated[str, Form()] = 
     return RedirectResponse(f"/cases/{case_id}#consults", 303)
 
 
+@router.post("/consults/{consult_id}/slot")
+def answer_slot(
+    request: Request,
+    consult_id: UUID,
+    csrf: Annotated[str, Form()] = "",
+    answer: Annotated[str, Form()] = "",
+    on: Annotated[str, Form()] = "",
+    time: Annotated[str, Form()] = "",
+    place: Annotated[str, Form()] = "",
+    number: Annotated[str, Form()] = "",
+    reason: Annotated[str, Form()] = "",
+) -> Response:
+    site: Site = request.app.state.site
+    session = session_of(request, site.store)
+    check_csrf(session.csrf, csrf)
+    try:
+        if answer == "refused":
+            slot.refuse(site.store, consult_id, session.practitioner, reason)
+        else:
+            slot.book(site.store, consult_id, session.practitioner, on=on, time=time, place=place, number=number)
+    except InputError as error:
+        if error.code not in ("slot-answer", "reason-missing", "reason-long"):
+            raise
+        told = {"answer": answer, "on": on, "time": time, "place": place, "number": number, "reason": reason}
+        return _bundle_page(request, consult_id, slot_error=error, slot_typed=told)
+    return RedirectResponse(f"/consults/{consult_id}#slot", 303)
+
+
+@router.post("/consults/{consult_id}/slot/withdraw")
+def withdraw_slot(request: Request, consult_id: UUID, csrf: Annotated[str, Form()] = "") -> Response:
+    site: Site = request.app.state.site
+    session = session_of(request, site.store)
+    check_csrf(session.csrf, csrf)
+    case_id = slot.withdraw(site.store, consult_id, session.practitioner)
+    return RedirectResponse(f"/cases/{case_id}#consults", 303)
+
+
 @router.get("/consults/{consult_id}/ecg/{recording_id}")
 def bundle_ecg(request: Request, consult_id: UUID, recording_id: UUID) -> Response:
     site: Site = request.app.state.site
@@ -139,12 +182,22 @@ def _ask_page(
         experts=experts,
         typed=typed,
         limits=consult.limits(),
+        today=local_text(site.store.clock.now_ms())[:10],
+        slot_kinds=KINDS,
         lacks=consult.lacking(typed, case.patient, readings, arrived) if error is not None else (),
         error=site.words(request).error(error) if error is not None else None,
     )
 
 
-def _bundle_page(request: Request, consult_id: UUID, error: InputError | None = None, typed: str = "") -> Response:
+def _bundle_page(
+    request: Request,
+    consult_id: UUID,
+    error: InputError | None = None,
+    typed: str = "",
+    *,
+    slot_error: InputError | None = None,
+    slot_typed: dict[str, str] | None = None,
+) -> Response:
     site: Site = request.app.state.site
     session = session_of(request, site.store)
     words = site.words(request)
@@ -157,7 +210,7 @@ def _bundle_page(request: Request, consult_id: UUID, error: InputError | None = 
         request,
         "bundle.html",
         session=session,
-        status=200 if error is None else 409,
+        status=200 if error is None and slot_error is None else 409,
         bundle=found,
         readings=[(reading, found.item.received_ms) for reading, _ in found.readings],
         tracings=tracings,
@@ -169,5 +222,7 @@ def _bundle_page(request: Request, consult_id: UUID, error: InputError | None = 
         limits=consult.limits(),
         typed=typed,
         error=words.error(error) if error is not None else None,
+        slot_error=words.error(slot_error) if slot_error is not None else None,
+        slot_typed=slot_typed or {},
         **ecg_options(),
     )

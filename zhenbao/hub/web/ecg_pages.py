@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from fastapi import Request
@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 
 
 def ecg_page(
-    request: Request, session: Session, readings: Iterable[Observation], recording_id: UUID, *, base: str
+    request: Request,
+    session: Session,
+    readings: Iterable[Observation],
+    recording_id: UUID,
+    *,
+    base: str,
+    **more: Any,
 ) -> Response:
     """The recording as the query asks.
 
     Args:
         readings: whose recordings the person may see.
         base: the page that it belongs to.
+        more: further values of the page.
 
     Raises:
         InputError: ``case-unknown``: no such recording among them.
@@ -48,5 +55,6 @@ def ecg_page(
         reading=reading,
         one=tracing(reading, recordings[0], view_of(request.query_params), site.words(request)),
         base=base,
+        **more,
         **ecg_options(),
     )

@@ -57,8 +57,11 @@ class Asked(BaseModel):
 def worklist_page(request: Request, asked: Annotated[Asked, Query()]) -> Response:
     site: Site = request.app.state.site
     role = session_of(request, site.store).practitioner.role
-    if reach(role, "list") is None and reach(role, "opine") is not None:
-        return RedirectResponse("/consults", 303)
+    if reach(role, "list") is None:
+        if reach(role, "opine") is not None:
+            return RedirectResponse("/consults", 303)
+        if reach(role, "score") is not None:
+            return RedirectResponse("/quality", 303)
     # A name must not stand in an address, which proxies log and browsers remember: searching is posted.
     return _list(request, "worklist.html", asked.model_copy(update={"q": ""}))
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
-from zhenbao.hub import fleet, loop
+from zhenbao.hub import fleet, loop, slot
 from zhenbao.hub.clocks import LOOP_STEPS
 from zhenbao.hub.store import loop as rows
 from zhenbao.hub.store.loop import Escalation
@@ -38,6 +38,7 @@ def tasks_page(request: Request) -> Response:
         here="tasks",
         cases=_by_case(found),
         kits=[each for each in fleet.look(site.store, seer) if each.tasks] if seer.allowed("fleet") else [],
+        slots=slot.reminders(site.store, session.practitioner),
         may_open=lambda item: seer.may("open", item),
         may_note=lambda item: seer.may("loop", item),
     )

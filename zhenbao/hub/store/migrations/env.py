@@ -7,7 +7,9 @@ from zhenbao.hub.store import (  # noqa: F401 - their tables are on the metadata
     chronic_tables,
     law_tables,
     list_tables,
+    quality_tables,
     report_tables,
+    slot_tables,
 )
 from zhenbao.hub.store.tables import metadata
 
