@@ -99,7 +99,14 @@ def _readings(connection: Connection, period: Period, orgs: Collection[str]) -> 
         )
     )
     return [
-        Reading(row.code, Urgency(row.urgency), _acceptable(row.code, row.body), row.effective_ms, row.received_ms)
+        Reading(
+            row.code,
+            Urgency(row.urgency),
+            _acceptable(row.code, row.body),
+            # What the kit's clock is known to have been wrong by would count as the road's time.
+            row.effective_ms - row.clock_ahead_ms,
+            row.received_ms,
+        )
         for row in found
     ]
 
@@ -126,7 +133,9 @@ def _cases(connection: Connection, period: Period, orgs: Collection[str]) -> lis
     for start in range(0, len(ids), 500):
         part = ids[start : start + 500]
         for case_id, step in connection.execute(
-            select(loop_steps.c.work_item_id, loop_steps.c.step).where(loop_steps.c.work_item_id.in_(part))
+            select(loop_steps.c.work_item_id, loop_steps.c.step)
+            .join(work_items, work_items.c.id == loop_steps.c.work_item_id)
+            .where(loop_steps.c.work_item_id.in_(part), loop_steps.c.noted_ms >= work_items.c.ranked_ms)
         ):
             loop.setdefault(case_id, []).append(step)
         signed = (
