@@ -392,7 +392,8 @@ class _Player:
         return {"kit": kit, "org": org}
 
     def _look(self) -> dict[str, Any]:
-        self.eyes.calls(sweep(self.store), sweep(self.store))
+        # Now and then another process looks at the same instant.
+        self.eyes.calls(sweep(self.store), sweep(self.store) if self.rng.random() < 0.2 else [])
         return {}
 
     def _care(self) -> dict[str, Any]:

@@ -365,17 +365,23 @@ def _county(w: _Writer, orgs: tuple[tuple[str, str, str, str], ...], days: int) 
     while at_ms < w.end_ms:
         if not gone_now(at_ms):
             w.add(at_ms, "look")
-        at_ms += rng.uniform(10, 30) * MINUTE_MS
-    # At the very instants and one millisecond before, for some of what comes.
-    for arrived_ms, _ in list(w.batches):
-        if rng.random() < 0.12 and not gone_now(arrived_ms):
-            for minutes in rng.sample((0, 3, 5, 10, 15, 30), 2):
+        at_ms += rng.uniform(20, 60) * MINUTE_MS
+    # At the very instants and one millisecond before, for some of what comes: a look costs more than a visit.
+    critical = {
+        at for at, parts in w.batches.items() if any(["EC16", "RED"] in part.get("found", []) for part in parts)
+    }
+    some, most = min(0.1, 100 / max(1, len(w.batches))), min(0.8, 150 / max(1, len(critical)))
+    for place in list(w.batches):
+        arrived_ms = place[0]
+        if rng.random() < (most if place in critical else some) and not gone_now(arrived_ms):
+            for minutes in rng.sample((0, 3, 5, 10, 15, 30), 3):
                 for early in (1, 0):
                     w.add(arrived_ms + minutes * MINUTE_MS - early, "look")
-    for hours in range(2, days * 24, 2):
+    for hours in range(3, days * 24, 3):
         w.add(START_MS + hours * HOUR_MS + 5, "care")
     for hours in range(8, days * 24 + 1, 8):
         w.add(START_MS + hours * HOUR_MS - 11, "check")
+    w.add(w.end_ms - 1, "look")
 
 
 def roster(orgs: tuple[tuple[str, str, str, str], ...], n: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select
 
 from zhenbao.hub.clocks import Facts, Reached
 from zhenbao.hub.store.report_tables import report_forms
@@ -124,11 +124,25 @@ def watched(connection: Connection, now_ms: int) -> list[tuple[WorkItem, Facts]]
                 work_items.c.encounter_id.in_(select(newest.c.encounter_id)),
             ),
             work_items.c.restricted_ms.is_(None),
+            ~_over(),
         )
         .order_by(work_items.c.urgency_rank, work_items.c.ranked_ms)
     ).all()
     noted = _noted(connection, [row.id for row in found if _urgency(row._mapping) is Urgency.RED or row.late])
     return [(as_item(row), _facts(row._mapping, noted.get(row.id, ()))) for row in found]
+
+
+def _over() -> ColumnElement[bool]:
+    """Reported, delivered, read and not critical: no clock can run, and most cases of two weeks are so."""
+    red = Urgency.RED.value
+    return and_(
+        work_items.c.status == "reported",
+        work_items.c.urgency != red,
+        reports.c.urgency != red,
+        outbox.c.receipted_ms.is_not(None),
+        outbox.c.refused.is_(None),
+        report_reads.c.received_ms.is_not(None),
+    )
 
 
 def escalated(connection: Connection, cases: Sequence[WorkItem]) -> dict[UUID, list[Escalation]]:
