@@ -87,7 +87,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kits", type=int, default=200)
     parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--visits", type=float, default=1.0, help="of a kit on a day")
+    parser.add_argument("--visits", type=float, default=0.7, help="of a kit on a day")
     asked = parser.parse_args()
     story = tell(asked.seed, kits=asked.kits, days=asked.days, visits_a_day=asked.visits)
     began_s = time.monotonic()
