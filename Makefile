@@ -7,13 +7,14 @@
 # make disk   every write and sync of the kit's disk fails once; as root, with strace; writes docs/reliability-disk.md
 # make reliability  that nothing is lost, doubled or reordered: stories, power cuts, kills, networks, clocks, strangers; hours (docs/reliability.md)
 # make reliability-small  small versions of these tools and tests of the tools, in some minutes
+# make county  a simulated county, 200 kits and 30 days: every clock, call, place and indicator counted a second time; half an hour (docs/hub-county.md)
 # make bench  speed, import and memory beside other packages, as ratios of one run
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: reliability-small demo test check format validate bench bluez fuzz disk clean reliability reliability-machine reliability-power reliability-kill \
+.PHONY: county reliability-small demo test check format validate bench bluez fuzz disk clean reliability reliability-machine reliability-power reliability-kill \
   reliability-clocks reliability-hostile reliability-network
 .DEFAULT_GOAL := demo
 
@@ -103,6 +104,9 @@ reliability-network: $(READY)
 	@$(PROOF) reliability.storm --kits 500
 	@$(PROOF) reliability.poor_link $(RUN) --cold
 	@$(PROOF) reliability.poor_link $(RUN)
+
+county: $(READY)
+	@PYTHONPATH=.:tests nice $(BIN)/python -m county.run --seed $(SEED) $(if $(KITS),--kits $(KITS)) $(if $(DAYS),--days $(DAYS)) $(if $(VISITS),--visits $(VISITS))
 
 clean:
 	@rm -rf .venv $(PEERS) node_modules zhenbao/hub/web/vendor build dist *.egg-info

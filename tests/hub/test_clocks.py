@@ -206,6 +206,61 @@ def test_a_case_that_becomes_worse_starts_its_clocks_anew(
     assert {(call.clock, call.to) for call in sweep(store)} == {("ack", "second-line"), ("ack", "shift-leader")}
 
 
+def test_a_second_critical_value_has_a_loop_of_its_own(
+    kit: KitVoice, store: HubStore, worklist: Worklist, reports: Reports, clock: HandClock, heart: Practitioner,
+    desk: Practitioner,
+) -> None:  # fmt: skip
+    patient = kit.patient()
+    encounter = kit.encounter(patient)
+    kit.send(patient, encounter, kit.observation(encounter, RED, code="ecg"))
+    case_id = worklist.rows()[0].item.id
+    worklist.open_case(case_id, heart)
+    first = reports.sign(case_id, heart, conclusion="三度房室传导阻滞", advice="平卧,呼120")
+    say = lambda step: critical.note(  # noqa: E731
+        store, case_id, desk, step=step, person="村医甲", channel="phone", text="已复述"
+    )
+    for step in LOOP_STEPS[1:]:
+        say(step)
+    assert tasks(store) == []
+    clock.pass_minutes(20)
+    kit.send(kit.observation(encounter, RED, code="ecg"))
+    worklist.open_case(case_id, heart)
+    reports.sign(case_id, heart, conclusion="室性心动过速", advice="呼120", after=first.id)
+    clock.pass_minutes(31)
+    sweep(store)
+    assert {task.clock for task in tasks(store)} == {"deliver", "read", "loop"}, "they know of the first one only"
+    with pytest.raises(InputError, match="loop-order"):
+        say("handled")
+    for step in LOOP_STEPS[1:]:
+        say(step)
+    assert tasks(store) == []
+
+
+def test_what_only_its_report_calls_critical_is_so_from_then(
+    kit: KitVoice, store: HubStore, worklist: Worklist, reports: Reports, clock: HandClock, heart: Practitioner
+) -> None:
+    patient = kit.patient()
+    encounter = kit.encounter(patient, chest_pain="no")
+    kit.send(patient, encounter, kit.observation(encounter, Finding("EC34", Urgency.YELLOW, (), "x"), code="ecg"))
+    case_id = worklist.rows()[0].item.id
+    worklist.open_case(case_id, heart)
+    clock.pass_minutes(60)
+    reports.sign(case_id, heart, conclusion="疑似心梗", advice="呼120", urgency="RED")
+    for minutes, found in ((4, set()), (1, {"deliver", "read"}), (24, set()), (1, {"loop"})):
+        clock.pass_minutes(minutes)
+        assert {call.clock for call in sweep(store)} == found
+
+
+def test_a_case_that_nobody_reports_stays_somebodys_task(
+    kit: KitVoice, store: HubStore, worklist: Worklist, clock: HandClock
+) -> None:
+    red_case(kit, worklist)
+    clock.pass_minutes(60)
+    sweep(store)
+    clock.pass_minutes(15 * 24 * 60)
+    assert {task.clock for task in tasks(store)} == {"ack", "report", "loop"}
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -12,12 +13,13 @@ import pytest
 from zhenbao.hub import loop as critical
 from zhenbao.hub import referral
 from zhenbao.hub.care_indicators import Care, Days
-from zhenbao.hub.indicators import CaseFacts, Reading, ReferralFacts, Visit, compute, definitions
+from zhenbao.hub.indicators import CaseFacts, Indicator, Reading, ReferralFacts, Visit, compute, definitions
 from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.statistics import as_csv, month
 from zhenbao.hub.store import organisations
 from zhenbao.hub.store.organisations import Organisation
 from zhenbao.hub.store.period import Period, indicators
+from zhenbao.hub.store.report_forms import Form
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.referral import UpForm
@@ -171,6 +173,49 @@ def test_from_the_database_by_organisation_and_period(
         assert found["kits-active"] == (1, 2)
     assert all(n == 0 for n, _ in counted({"west"}, start_ms).values())
     assert counted({"east"}, clock.now_ms() + 1 - 1)["visits"] == (0, None)
+
+
+def test_what_comes_later_moves_no_case_and_makes_no_report_late(
+    kit: KitVoice, store: HubStore, worklist: Worklist, reports: Reports, clock: HandClock, heart: Practitioner
+) -> None:
+    start_ms = clock.now_ms()
+    patient = kit.patient()
+    encounter = kit.encounter(patient)
+    kit.send(patient, encounter, kit.observation(encounter, Finding("EC16", R, (), "x"), code="ecg"))
+    case_id = worklist.rows()[0].item.id
+    worklist.open_case(case_id, heart)
+    clock.pass_minutes(4)
+    first = reports.sign(case_id, heart, conclusion="三度房室传导阻滞", advice="呼120")
+    clock.pass_minutes(24 * 60)
+    amended = Form("amended", amends_id=first.id, reason="笔误更正")
+    reports.sign(case_id, heart, conclusion="二度房室传导阻滞", advice="呼120", after=first.id, form=amended)
+
+    def counted(from_ms: int) -> dict[str, Indicator]:
+        with store.reading() as connection:
+            found = indicators(connection, Period(from_ms, clock.now_ms() + 1), {"county"}, clock.now_ms())
+        return {i.key: i for i in found}
+
+    found = counted(start_ms)
+    assert (found["report-on-time"].numerator, found["report-on-time"].denominator) == (1, 1)
+    assert found["report-minutes"].median == 4
+    kit.send(kit.observation(encounter, Finding("EC16", R, (), "x"), code="ecg"))
+    later = counted(start_ms + 24 * 60 * MIN)
+    assert later["loop-closed"].denominator == 0, "opened the day before"
+    assert counted(start_ms)["loop-closed"].denominator == 1
+
+
+def test_a_kit_whose_clock_is_wrong_makes_the_road_neither_faster_nor_slower(
+    kit: KitVoice, store: HubStore, clock: HandClock
+) -> None:
+    encounter = kit.encounter(kit.patient())
+    for ahead_min, road_min in ((90, 2), (-7, 3), (0, 4)):
+        reading = kit.observation(encounter, at_ms=clock.now_ms() + ahead_min * MIN)
+        clock.pass_minutes(road_min)
+        store.accept([replace(kit.envelope(reading), clock_ahead_ms=ahead_min * MIN)], clock.now_ms())
+    with store.reading() as connection:
+        found = indicators(connection, Period(0, clock.now_ms() + 1), {"county"}, clock.now_ms())
+    transfer = next(i for i in found if i.key == "transfer-minutes")
+    assert (transfer.numerator, transfer.median, transfer.p90) == (3, 3, 4)
 
 
 def test_a_month_is_a_month_in_beijing() -> None:

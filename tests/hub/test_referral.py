@@ -15,6 +15,7 @@ from zhenbao.hub.store import audit, organisations, referrals
 from zhenbao.hub.store.organisations import Organisation
 from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Finding, Urgency
+from zhenbao.model.ids import uuid7
 from zhenbao.model.referral import DownForm, ReferralState, UpForm
 
 if TYPE_CHECKING:
@@ -193,6 +194,23 @@ def test_one_referral_to_one_place_at_a_time(store: HubStore, east: Practitioner
         referral.write(store, case_id, east, to_org="county", form=UP)
     assert raised.value.facts["number"] == first.number
     assert referral.write(store, case_id, east, to_org="west", form=UP).number.endswith("-002")
+
+
+def test_a_refusal_is_not_forgotten_in_a_county_where_many_referrals_have_ended(
+    store: HubStore, east: Practitioner, heart: Practitioner, case_id: UUID, worklist: Worklist, clock: HandClock
+) -> None:
+    made = referral.write(store, case_id, east, to_org="county", form=UP)
+    refused = referral.move(store, made.id, heart, "refused", note="无床位")
+    clock.pass_minutes(1)
+    with store.writing() as connection:
+        for n in range(250):
+            id_, number = uuid7(clock.now_ms()), f"ZZ-{n}"
+            other = replace(refused, id=id_, number=number, patient_id=uuid7(1), state="followed-up", state_ms=clock.ms)
+            referrals.add(connection, other, "town")
+    due = lambda: [r.referral.id for r in referral.reminders(store, worklist.viewer(east))]  # noqa: E731
+    assert due() == [made.id]
+    referral.write(store, case_id, east, to_org="west", form=UP)
+    assert due() == [], "somebody tried again"
 
 
 def test_reminders_come_at_their_hour_and_to_the_side_that_must_act(

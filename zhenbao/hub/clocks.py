@@ -30,6 +30,8 @@ class Facts:
     """When the hub learned that the village doctor opened it."""
     loop: tuple[str, ...] = ()
     """Steps of the loop that are done."""
+    said_ms: int | None = None
+    """When the report was signed that alone calls the case critical; None: its readings do."""
     corrected: bool = False
     """The newest report corrects one and was signed after the read-back, which therefore does not stand for it."""
 
@@ -68,7 +70,7 @@ def running(facts: Facts) -> tuple[Running, ...]:
         if facts.read_ms is None and not told:
             clocks.append(Running("read", facts.reported_ms))
     if facts.urgency is Urgency.RED and set(LOOP_STEPS[1:]) - set(facts.loop):
-        clocks.append(Running("loop", facts.ranked_ms))
+        clocks.append(Running("loop", facts.ranked_ms if facts.said_ms is None else facts.said_ms))
     return tuple(clocks)
 
 

@@ -41,6 +41,7 @@ class Reading:
     acceptable: bool | None
     """Of an ECG: its quality; None for others."""
     effective_ms: int
+    """By the hub's clock, as far as it knows how wrong the kit's was."""
     received_ms: int
 
 

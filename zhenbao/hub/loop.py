@@ -66,8 +66,8 @@ def note(
         if item is None:
             raise InputError("case-unknown")
         check(connection, by, "loop", item, now_ms)
-        done = {e.step for e in rows.entries(connection, case_id)}
-        if not set(LOOP_STEPS[1 : LOOP_STEPS.index(step)]) <= done:
+        done = rows.done(rows.entries(connection, case_id), item.ranked_ms)
+        if not set(LOOP_STEPS[1 : LOOP_STEPS.index(step)]) <= set(done):
             raise InputError("loop-order")
         rows.add(connection, case_id, entry)
         # The names and the words stay with the case; the audit knows who wrote which step when.

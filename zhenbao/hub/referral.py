@@ -169,12 +169,8 @@ def reminders(store: HubStore, seer: Viewer) -> list[Reminder]:
     due = []
     with store.reading() as connection:
         waiting = referrals.of_orgs(connection, seer.orgs, ended=False, limit=2000)
-        refused = [r for r in referrals.of_orgs(connection, seer.orgs, ended=True) if r.state == "refused"]
-        answered = {
-            r.patient_id: max((o.id for o in referrals.of_patients(connection, [r.patient_id])), default=r.id)
-            for r in refused
-        }
-    for referral in (*waiting, *(r for r in refused if answered[r.patient_id] == r.id)):
+        refused = referrals.refused_last(connection, seer.orgs, limit=2000)
+    for referral in (*waiting, *refused):
         rule = rules()[referral.state]
         if rule.remind_hours is None:
             continue

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select
 
 from zhenbao.hub.clocks import Facts, Reached
 from zhenbao.hub.store.report_tables import report_forms
@@ -77,9 +77,15 @@ def add(connection: Connection, case_id: UUID, entry: LoopEntry) -> None:
 def entries(connection: Connection, case_id: UUID) -> list[LoopEntry]:
     """The steps of a case in the order of their noting."""
     found = select(loop_steps).where(loop_steps.c.work_item_id == case_id).order_by(loop_steps.c.number)
-    return [
-        LoopEntry(r.step, r.at_ms, r.noted_ms, r.login, r.person, r.channel, r.note) for r in connection.execute(found)
-    ]
+    return [_entry(row) for row in connection.execute(found)]
+
+
+def done(entries_: Iterable[LoopEntry], ranked_ms: int) -> tuple[str, ...]:
+    """The steps that are done for what is critical now: a new critical value asks for a loop of its own.
+
+    By when they were written down: a village that telephones before its readings arrive has been told.
+    """
+    return tuple(dict.fromkeys(entry.step for entry in entries_ if entry.noted_ms >= ranked_ms))
 
 
 def watched(connection: Connection, now_ms: int) -> list[tuple[WorkItem, Facts]]:
@@ -110,17 +116,33 @@ def watched(connection: Connection, now_ms: int) -> list[tuple[WorkItem, Facts]]
         .outerjoin(report_reads, report_reads.c.report_id == reports.c.id)
         .where(
             work_items.c.status.in_(("open", "reported")),
-            # Also an old case of which something was signed of late: an amended report is read like any other.
+            # Also an old case of which something was signed of late: an amended report is read like any other. And one
+            # that nobody has reported, however old it is.
             or_(
+                work_items.c.status == "open",
                 work_items.c.ranked_ms > now_ms - _KEEP_WATCHING_MS,
                 work_items.c.encounter_id.in_(select(newest.c.encounter_id)),
             ),
             work_items.c.restricted_ms.is_(None),
+            ~_over(),
         )
         .order_by(work_items.c.urgency_rank, work_items.c.ranked_ms)
     ).all()
-    done = _steps_of(connection, [row.id for row in found if _urgency(row._mapping) is Urgency.RED or row.late])
-    return [(as_item(row), _facts(row._mapping, done.get(row.id, ()))) for row in found]
+    noted = _noted(connection, [row.id for row in found if _urgency(row._mapping) is Urgency.RED or row.late])
+    return [(as_item(row), _facts(row._mapping, noted.get(row.id, ()))) for row in found]
+
+
+def _over() -> ColumnElement[bool]:
+    """Reported, delivered, read and not critical: no clock can run, and most cases of two weeks are so."""
+    red = Urgency.RED.value
+    return and_(
+        work_items.c.status == "reported",
+        work_items.c.urgency != red,
+        reports.c.urgency != red,
+        outbox.c.receipted_ms.is_not(None),
+        outbox.c.refused.is_(None),
+        report_reads.c.received_ms.is_not(None),
+    )
 
 
 def escalated(connection: Connection, cases: Sequence[WorkItem]) -> dict[UUID, list[Escalation]]:
@@ -153,16 +175,22 @@ def escalate(
     return True
 
 
-def _steps_of(connection: Connection, case_ids: list[UUID]) -> dict[UUID, list[tuple[str, int]]]:
-    """Steps of the loop that were taken, each with its time."""
-    done: dict[UUID, list[tuple[str, int]]] = {}
+def _noted(connection: Connection, case_ids: list[UUID]) -> dict[UUID, list[LoopEntry]]:
+    """The steps of some cases in the order of their noting."""
+    noted: dict[UUID, list[LoopEntry]] = {}
     for start in range(0, len(case_ids), 500):
-        found = select(loop_steps.c.work_item_id, loop_steps.c.step, loop_steps.c.at_ms).where(
-            loop_steps.c.work_item_id.in_(case_ids[start : start + 500])
+        found = (
+            select(loop_steps)
+            .where(loop_steps.c.work_item_id.in_(case_ids[start : start + 500]))
+            .order_by(loop_steps.c.work_item_id, loop_steps.c.number)
         )
-        for case_id, step, at_ms in connection.execute(found):
-            done.setdefault(case_id, []).append((step, at_ms))
-    return done
+        for row in connection.execute(found):
+            noted.setdefault(row.work_item_id, []).append(_entry(row))
+    return noted
+
+
+def _entry(r: Row[Any]) -> LoopEntry:
+    return LoopEntry(r.step, r.at_ms, r.noted_ms, r.login, r.person, r.channel, r.note)
 
 
 def _urgency(r: object) -> Urgency:
@@ -175,22 +203,24 @@ def _urgency(r: object) -> Urgency:
     return min(case, Urgency(str(said)), key=lambda urgency: urgency.rank)
 
 
-def _facts(r: object, steps: Sequence[tuple[str, int]]) -> Facts:
+def _facts(r: object, noted: Sequence[LoopEntry]) -> Facts:
     row = cast("dict[str, object]", r)
+    ranked_ms = cast(int, row["ranked_ms"])
     # Who repeated the first report by telephone has not heard of the one that corrects it.
-    last_ms = max((at_ms for step, at_ms in steps if step == "read-back"), default=None)
+    last_ms = max((e.at_ms for e in noted if e.step == "read-back" and e.noted_ms >= ranked_ms), default=None)
     corrected = row["amends_id"] is not None and last_ms is not None and last_ms < cast("int", row["signed_ms"])
-    loop = tuple(dict.fromkeys(step for step, _ in steps))
     open_ = row["status"] == "open"
     signed = None if open_ else cast("int | None", row["signed_ms"] or row["reported_ms"])
+    urgency = _urgency(row)
     return Facts(
-        urgency=_urgency(row),
-        ranked_ms=cast(int, row["ranked_ms"]),
+        urgency=urgency,
+        ranked_ms=ranked_ms,
         late=bool(row["late"]),
         acknowledged_ms=cast("int | None", row["acknowledged_ms"]),
         reported_ms=signed,
         delivered_ms=None if signed is None or row["refused"] else cast("int | None", row["receipted_ms"]),
         read_ms=None if signed is None else cast("int | None", row["read_received_ms"]),
-        loop=loop,
+        loop=done(noted, ranked_ms),
+        said_ms=None if urgency.value == row["urgency"] else signed,
         corrected=corrected,
     )

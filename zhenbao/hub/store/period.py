@@ -101,7 +101,14 @@ def _readings(connection: Connection, period: Period, orgs: Collection[str]) -> 
         )
     )
     return [
-        Reading(row.code, Urgency(row.urgency), _acceptable(row.code, row.body), row.effective_ms, row.received_ms)
+        Reading(
+            row.code,
+            Urgency(row.urgency),
+            _acceptable(row.code, row.body),
+            # What the kit's clock is known to have been wrong by would count as the road's time.
+            row.effective_ms - row.clock_ahead_ms,
+            row.received_ms,
+        )
         for row in found
     ]
 
@@ -114,12 +121,10 @@ def _acceptable(code: str, body: bytes) -> bool | None:
 
 
 def _cases(connection: Connection, period: Period, orgs: Collection[str]) -> list[CaseFacts]:
+    # A case's id holds the hub's time of its opening (UUIDv7), which no later reading moves into another month.
+    first, after = (UUID(int=unix_ms << 80) for unix_ms in (period.from_ms, period.to_ms))
     rows = connection.execute(
-        select(work_items).where(
-            work_items.c.received_ms >= period.from_ms,
-            work_items.c.received_ms < period.to_ms,
-            work_items.c.org_id.in_(orgs),
-        )
+        select(work_items).where(work_items.c.id >= first, work_items.c.id < after, work_items.c.org_id.in_(orgs))
     ).all()
     loop: dict[UUID, list[str]] = {}
     judged: dict[UUID, str] = {}
@@ -128,7 +133,9 @@ def _cases(connection: Connection, period: Period, orgs: Collection[str]) -> lis
     for start in range(0, len(ids), 500):
         part = ids[start : start + 500]
         for case_id, step in connection.execute(
-            select(loop_steps.c.work_item_id, loop_steps.c.step).where(loop_steps.c.work_item_id.in_(part))
+            select(loop_steps.c.work_item_id, loop_steps.c.step)
+            .join(work_items, work_items.c.id == loop_steps.c.work_item_id)
+            .where(loop_steps.c.work_item_id.in_(part), loop_steps.c.noted_ms >= work_items.c.ranked_ms)
         ):
             loop.setdefault(case_id, []).append(step)
         signed = (

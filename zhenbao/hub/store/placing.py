@@ -131,7 +131,10 @@ def place_all(
 
 def close(connection: Connection, item: WorkItem, login: str, roster: Roster, now_ms: int) -> None:
     """A report was signed; readings that it does not cover open the case again at once."""
-    values: dict[str, object] = {"status": "reported", "reported_ms": now_ms}
+    values: dict[str, object] = {"status": "reported"}
+    if item.reported_ms is None:
+        # A report that corrects or adds does not make the first one late.
+        values["reported_ms"] = now_ms
     if item.acknowledged_ms is None:
         values |= {"acknowledged_ms": now_ms, "acknowledged_by": login}
     work.change(connection, item.id, **values)

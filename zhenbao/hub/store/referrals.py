@@ -91,6 +91,24 @@ def of_orgs(connection: Connection, orgs: Collection[str], *, ended: bool, limit
     return [_referral(row._mapping) for row in connection.execute(found)]
 
 
+def refused_last(connection: Connection, orgs: Collection[str], *, limit: int) -> list[Referral]:
+    """Refused ones from or to some organisations after which the patient was not referred again, the oldest first."""
+    later = referrals.alias("later")
+    again = exists().where(later.c.patient_id == referrals.c.patient_id, later.c.id > referrals.c.id)
+    found = (
+        select(referrals)
+        .where(
+            or_(referrals.c.from_org.in_(orgs), referrals.c.to_org.in_(orgs)),
+            referrals.c.state == "refused",
+            ~again,
+            _shown(),
+        )
+        .order_by(referrals.c.state_ms)
+        .limit(limit)
+    )
+    return [_referral(row._mapping) for row in connection.execute(found)]
+
+
 def _shown() -> ColumnElement[bool]:
     """Not of a case that is only kept for the law."""
     kept = exists().where(

@@ -102,7 +102,7 @@ def _page(
         entries = rows.entries(connection, case_id)
         calls = rows.escalated(connection, [row.item]).get(case_id, [])
     seer = site.worklist.viewer(session.practitioner)
-    done = {entry.step for entry in entries}
+    done = rows.done(entries, row.item.ranked_ms)
     step = next((name for name in LOOP_STEPS[1:] if name not in done), "notified")
     return site.page(
         request,
