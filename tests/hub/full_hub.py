@@ -172,6 +172,8 @@ def _urgent(f: _Filling, ids: dict[str, Any]) -> UUID:
         ecg, recording = f.kit.ecg(made, *((RED,) if not days_ago else ()), at_ms=at_ms)
         pressure = f.kit.observation(made, at_ms=at_ms)
         f.kit.send(patient, made, ecg, replace(recording, samples=lifelike()), pressure)
+        if days_ago:
+            ids["earlier_observation"] = ecg.id
     breath = f.kit.observation(
         made, Finding("SP07", Urgency.BLUE, source="演示"), code="spirometry", values={}, spirometry=low_fev1()
     )
