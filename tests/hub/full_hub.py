@@ -15,7 +15,20 @@ from tests.hub.conftest import PASSWORD, ROSTER, HandClock, KitVoice
 from tests.hub.test_case_browser import lifelike
 from tests.hub.test_spirometry_page import low_fev1
 from zhenbao import __version__
-from zhenbao.hub import care_watch, chronic, consent, consult, fleet, handover, holding, loop, privacy, referral, sharing, thread
+from zhenbao.hub import (
+    care_watch,
+    chronic,
+    consent,
+    consult,
+    fleet,
+    handover,
+    holding,
+    loop,
+    privacy,
+    referral,
+    sharing,
+    thread,
+)
 from zhenbao.hub.chest_pain import deeds
 from zhenbao.hub.consult import Request
 from zhenbao.hub.permission import CLINICAL, Role
@@ -235,7 +248,12 @@ def _chronic(f: _Filling, ids: dict[str, Any]) -> None:
     team = {"specialist": "heart", "gp": "town", "manager": "manager"}
     chronic.name_team(f.store, entry.id, village, team)  # type: ignore[arg-type]
     chronic.follow_up(f.store, entry.id, village, "village", FOLLOW_UP, Choice())
-    words = {"diagnosis": "高血压3级", "next_plan": "每日测血压", "nursing_plan": "每周入户一次", "medication": "氨氯地平"}
+    words = {
+        "diagnosis": "高血压3级",
+        "next_plan": "每日测血压",
+        "nursing_plan": "每周入户一次",
+        "medication": "氨氯地平",
+    }
     chronic.send_plan(f.store, patient.id, heart, words, [("nursing", (day + timedelta(days=7)).isoformat())])
     ids |= {"patient_id": patient.id, "entry_id": entry.id, "tier": "village"}
 

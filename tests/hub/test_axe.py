@@ -141,7 +141,10 @@ def test_every_page_of_every_role(chromium: Browser, county: tuple[Hub, Full]) -
         for path in seen:
             answer = context.request.get(of(full, path), max_redirects=0)
             if answer.status == 200 and "text/html" in answer.headers["content-type"]:
-                shape = re.findall(r"<(?:h\d|input|select|textarea|button|table|form|section|dl)\b[^>]*?(?:class|name|id)=\"[\w -]+\"", answer.text())
+                shape = re.findall(
+                    r"<(?:h\d|input|select|textarea|button|table|form|section|dl)\b[^>]*?(?:class|name|id)=\"[\w -]+\"",
+                    answer.text(),
+                )
                 known = [set(other) for other in seen[path]]
                 if not any(set(shape) <= other for other in known):
                     todo.append(path)
