@@ -43,6 +43,7 @@ from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.fleet import KitStatus, SensorState
 from zhenbao.model.ids import uuid7
 from zhenbao.model.referral import DownForm, UpForm
+from zhenbao.model.time import local_time
 from zhenbao.rules.followup import Choice
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ def _referred(f: _Filling, ids: dict[str, Any]) -> None:
 
 
 def _chronic(f: _Filling, ids: dict[str, Any]) -> None:
-    village, heart, day = f.people["village"], f.people["heart"], date.fromtimestamp(f.kit.clock.ms / 1000)
+    village, heart, day = f.people["village"], f.people["heart"], local_time(f.kit.clock.ms).date()
     patient = f.kit.patient("演示患者丁", None, birth_date=date(1950, 3, 1))
     ids["chronic_case"] = f.visit(patient, ("bp", Finding("BP09", Urgency.ORANGE)))
     entry = chronic.enter(f.store, patient.id, village, disease="htn", org_id="east-1", ground="三次升高")

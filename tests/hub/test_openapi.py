@@ -21,9 +21,8 @@ from zhenbao.hub.store import people
 from zhenbao.hub.web.security import SESSION_COOKIE
 
 if TYPE_CHECKING:
-    from zhenbao.hub.store import HubStore
-
     from tests.hub.conftest import HandClock
+    from zhenbao.hub.store import HubStore
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vendored")]
 LINES = ("/events", "/cases/{case_id}/live/stream")
