@@ -13,7 +13,7 @@ from zhenbao import rules
 from zhenbao.hub import thread
 from zhenbao.hub.access import Viewer
 from zhenbao.hub.handover import waiting_for
-from zhenbao.hub.permission import CLINICAL, reach
+from zhenbao.hub.permission import CLINICAL, Action, reach
 from zhenbao.hub.rows import Overview
 from zhenbao.hub.store import organisations, people, search
 from zhenbao.hub.store.listing import Answered, Filters, Held
@@ -53,15 +53,26 @@ class Asked(BaseModel):
         )
 
 
+# Where whoever has no list begins: by their first right of these.
+_HOMES: tuple[tuple[Action, str], ...] = (
+    ("opine", "/consults"),
+    ("score", "/quality"),
+    ("chronic", "/chronic"),
+    ("fleet", "/fleet"),
+    ("statistics", "/statistics"),
+    ("privacy", "/privacy"),
+    ("audit", "/audit"),
+)
+
+
 @router.get("/")
 def worklist_page(request: Request, asked: Annotated[Asked, Query()]) -> Response:
     site: Site = request.app.state.site
     role = session_of(request, site.store).practitioner.role
     if reach(role, "list") is None:
-        if reach(role, "opine") is not None:
-            return RedirectResponse("/consults", 303)
-        if reach(role, "score") is not None:
-            return RedirectResponse("/quality", 303)
+        return RedirectResponse(
+            next((path for right, path in _HOMES if reach(role, right) is not None), "/sessions"), 303
+        )
     # A name must not stand in an address, which proxies log and browsers remember: searching is posted.
     return _list(request, "worklist.html", asked.model_copy(update={"q": ""}))
 

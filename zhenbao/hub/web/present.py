@@ -229,7 +229,7 @@ class Presenter:
             return self.words(f"quantity.{name}")
         for suffix, short in (("_z", "z"), ("_percent_predicted", "%")):
             if name.endswith(suffix):
-                return f"{name.removesuffix(suffix).upper()} {short}"
+                return f"{name.removesuffix(suffix).upper().replace('FEV1FVC', 'FEV1/FVC')} {short}"
         return name
 
     def interval(self, name: str) -> str:
@@ -292,7 +292,11 @@ class Presenter:
             shown = 100 * value if name == "FEV1FVC" and reference.predicted > 2 else value
             with contextlib.suppress(ArithmeticError, ValueError):
                 z, percent = reference.z(shown), reference.percent(shown)
-                rows.append(SpirometryRow(name, shown, reference.predicted, percent, z, reference.lln))
+                rows.append(
+                    SpirometryRow(
+                        "FEV1/FVC" if name == "FEV1FVC" else name, shown, reference.predicted, percent, z, reference.lln
+                    )
+                )
         return rows
 
     def bp24_lines(self, recording: Bp24Recording) -> list[str]:

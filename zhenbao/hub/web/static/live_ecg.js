@@ -3,7 +3,7 @@
 "use strict";
 
 (() => {
-  const box = document.getElementById("live");
+  const box = document.getElementById("running");
   if (!box) return;
   const words = box.dataset;
   const mark = document.getElementById("live-mark");
