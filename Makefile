@@ -101,6 +101,7 @@ reliability-hostile: $(READY)
 reliability-network: $(READY)
 	@$(PROOF) reliability.slow_link
 	@$(PROOF) reliability.proxy_loop $(RUN)
+	@$(PROOF) reliability.two_links $(RUN)
 	@$(PROOF) reliability.storm --kits 500
 	@$(PROOF) reliability.poor_link $(RUN) --cold
 	@$(PROOF) reliability.poor_link $(RUN)

@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 
 from zhenbao.agent.settings import KitSettings
-from zhenbao.agent.uplink import asker, gate
+from zhenbao.agent.uplink import asker, follow, gate
 from zhenbao.model.errors import InputError
 from zhenbao.sync.envelope import Envelope, Lane
+from zhenbao.sync.links.several import SeveralRoads
 from zhenbao.sync.uplink.look import View
 from zhenbao.sync.uplink.picture import FRESH_MS
 from zhenbao.sync.uplink.state import Kind, Miss, Outcome, Uplink
@@ -50,6 +51,51 @@ def test_the_gate_follows_the_watch_and_opens_when_the_watch_has_stopped(tmp_pat
     watch.step()
     assert watch.picture.answered is True
     assert may_go(ITEM)
+
+
+class Told(SeveralRoads):
+    """Roads that note by which interface they were told to leave."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.told: list[str] = []
+
+    def via(self, interface: str) -> None:
+        self.told.append(interface)
+
+
+def test_roads_leave_by_the_interface_on_which_the_hub_answers_and_by_none_before(tmp_path: Path) -> None:
+    clock = HandClock()
+    wifi, mobile = Uplink(Kind.WIFI, "wlan0", up=True), Uplink(Kind.CELLULAR, "wwan0", up=True)
+    uplinks, dead = [wifi, mobile], {"wlan0"}
+
+    def ask(uplink: Uplink) -> Outcome:
+        return Outcome(miss=Miss.SILENT) if uplink.interface in dead else Outcome(0.1)
+
+    watch = Watch(lambda: View(tuple(uplinks)), ask, clock, tmp_path)
+    roads = follow(watch, Told())
+    assert roads.told == [""]
+    for _ in range(3):  # two misses, and the other one it is
+        watch.step()
+        clock.sleep(10)
+    assert watch.picture.choice.name == "wwan0"
+    assert roads.told[-1] == "wwan0"
+    dead.clear()
+    for _ in range(40):
+        clock.sleep(30)
+        watch.step()
+    assert roads.told[-1] == "wlan0"
+    dead.update(("wlan0", "wwan0"))
+    roads.on_stalled()  # wakes the watch
+    watch.step()
+    assert roads.told[-1] == ""
+    assert [*dict.fromkeys(roads.told)] == ["", "wwan0", "wlan0"]
+    told = len(roads.told)
+    newer = follow(watch, Told())
+    dead.clear()
+    watch.wake()
+    watch.step()
+    assert (len(roads.told), newer.told) == (told, ["", "wlan0"])
 
 
 def test_a_kit_without_the_hubs_address_asks_nobody(tmp_path: Path) -> None:

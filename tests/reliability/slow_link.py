@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Literal
 
 Side = Literal["kit", "hub"]
-ADDRESS = {"kit": "10.99.0.1", "hub": "10.99.0.2"}
+DEVICE, NET = "zhenbao0", "10.99.0"
+ADDRESS = {"kit": f"{NET}.1", "hub": f"{NET}.2"}
 _CLONE_NEWNET = 0x40000000
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 _MTU = 1500
@@ -79,9 +80,24 @@ class SlowLink:
         round_trip_s: half of it each way.
         loss: share of the packets that vanish, each way.
         seed: of the losses.
+        device, net: name of the TUN devices, and the first three numbers of their addresses.
+        beside: another link, entered already, between whose namespaces this one lies as well.
     """
 
-    def __init__(self, rate_bit_s: float, round_trip_s: float, loss: float, *, queue_bytes: int = 32 << 10, seed: int):
+    def __init__(
+        self,
+        rate_bit_s: float,
+        round_trip_s: float,
+        loss: float,
+        *,
+        queue_bytes: int = 32 << 10,
+        seed: int,
+        device: str = DEVICE,
+        net: str = NET,
+        beside: SlowLink | None = None,
+    ) -> None:
+        self.device, self._beside = device, beside
+        self.address: dict[Side, str] = {"kit": f"{net}.1", "hub": f"{net}.2"}
         self.ways = {
             "kit": Way(rate_bit_s, round_trip_s / 2, loss, queue_bytes),
             "hub": Way(rate_bit_s, round_trip_s / 2, loss, queue_bytes),
@@ -98,12 +114,13 @@ class SlowLink:
 
     def __enter__(self) -> SlowLink:
         for side in ("kit", "hub"):
-            _ip("netns", "add", self.name(side))
+            if self._beside is None:
+                ip("netns", "add", self.name(side))
             with self.inside(side):
-                self._tuns[side] = _open_tun()
-                _ip("addr", "add", f"{ADDRESS[side]}/30", "dev", "zhenbao0")
-                _ip("link", "set", "zhenbao0", "mtu", str(_MTU), "up")
-                _ip("link", "set", "lo", "up")
+                self._tuns[side] = _open_tun(self.device)
+                ip("addr", "add", f"{self.address[side]}/30", "dev", self.device)
+                ip("link", "set", self.device, "mtu", str(_MTU), "up")
+                ip("link", "set", "lo", "up")
         self._thread.start()
         return self
 
@@ -112,8 +129,8 @@ class SlowLink:
         self._thread.join(5)
         for descriptor in (*self._tuns.values(), self._stop, self._poke):
             os.close(descriptor)
-        for side in ("kit", "hub"):
-            _ip("netns", "delete", self.name(side))
+        for side in ("kit", "hub") if self._beside is None else ():
+            ip("netns", "delete", self.name(side))
 
     @contextlib.contextmanager
     def inside(self, side: Side) -> Iterator[None]:
@@ -149,12 +166,13 @@ class SlowLink:
                     heapq.heappush(held, (arrival_s, number, target, packet))
             while held and held[0][0] <= time.monotonic():
                 _, _, target, packet = heapq.heappop(held)
-                os.write(target, packet)
+                with contextlib.suppress(OSError):  # the device there is down
+                    os.write(target, packet)
 
 
-def _open_tun() -> int:
+def _open_tun(name: str) -> int:
     descriptor = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", b"zhenbao0", _IFF_TUN | _IFF_NO_PI))
+    fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _IFF_TUN | _IFF_NO_PI))
     return descriptor
 
 
@@ -164,7 +182,7 @@ def _setns(descriptor: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def _ip(*arguments: str) -> None:
+def ip(*arguments: str) -> None:
     subprocess.run(["ip", *arguments], check=True, capture_output=True)
 
 

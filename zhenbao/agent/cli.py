@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from zhenbao.model.patient import Patient
     from zhenbao.model.report import Report
     from zhenbao.sync.engine import Event
+    from zhenbao.sync.links.several import SeveralRoads
 
 _words = Words(os.environ.get("ZHENBAO_LANG", ""))
 
@@ -504,7 +505,7 @@ def service(context: typer.Context) -> None:
     from zhenbao.agent.screen import Screen
     from zhenbao.agent.service import run_service
     from zhenbao.agent.settings import kit_home, load_settings
-    from zhenbao.agent.uplink import gate, live_gate, watching
+    from zhenbao.agent.uplink import follow, gate, live_gate, watching
 
     chosen: Chosen = context.obj
     home = kit_home(chosen.home)
@@ -549,11 +550,14 @@ def service(context: typer.Context) -> None:
             if watch is not None and event.name == "down":
                 watch.wake()
 
+        def led(roads: SeveralRoads) -> SeveralRoads:
+            return follow(watch, roads) if watch is not None else roads
+
         run_service(
             home,
             settings.kit_id,
-            make_roads=lambda key: open_roads(home, settings, key),
-            make_emergency_roads=lambda: open_emergency_roads(home, settings),
+            make_roads=lambda key: led(open_roads(home, settings, key)),
+            make_emergency_roads=lambda: led(open_emergency_roads(home, settings)),
             clock=clock,
             stop=stop,
             on_report=report_arrived,

@@ -84,8 +84,11 @@ def _send(kit: Kit, stop: threading.Event, *, timeout_s: float, watch: bool) -> 
     from zhenbao.agent.keys import KitKeyring
     from zhenbao.agent.roads import open_roads
     from zhenbao.sync.engine import Engine
+    from zhenbao.sync.uplink.picture import load_picture
 
     roads = open_roads(kit.home, kit.settings)
+    if (picture := load_picture(kit.home, kit.clock.now_ms())) is not None:
+        roads.via(picture.interface)
     unknown = threading.Event()
 
     def heard(event: Event) -> None:

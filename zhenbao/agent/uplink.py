@@ -15,6 +15,7 @@ from zhenbao.model.errors import InputError
 from zhenbao.model.time import Clock
 from zhenbao.sync.envelope import Waiting
 from zhenbao.sync.keys import key_id_of
+from zhenbao.sync.links.several import SeveralRoads
 from zhenbao.sync.links.tls import client_context
 from zhenbao.sync.live.rules import may_run
 from zhenbao.sync.uplink.choice import Choice, Road, asked, choose
@@ -127,6 +128,21 @@ def watching(
         stop.set()
         watch.wake()
         thread.join(policy().probe_timeout_s)
+
+
+def follow(watch: Watch, roads: SeveralRoads) -> SeveralRoads:
+    """Roads that leave by the interface on which the hub has answered, now and whenever that changes.
+
+    One that stalls makes the watch ask at once. A watch leads the roads that followed it last.
+    """
+
+    def lead(_: object = None) -> None:
+        roads.via(watch.picture.interface)
+
+    roads.on_stalled = watch.wake
+    watch.on_change = lead
+    lead()
+    return roads
 
 
 def gate(watch: Watch, clock: Clock) -> Callable[[Waiting], bool]:

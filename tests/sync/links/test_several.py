@@ -62,6 +62,7 @@ class End:
         self.backlog_bytes = 0
         self.trouble: LinkDown | None = LinkDown("link-nobody", reason="test")
         self.hurried = 0
+        self.interface = ""
         self._cable, self._most_bytes = cable, most_bytes
 
     def start(self) -> None:
@@ -72,6 +73,9 @@ class End:
 
     def hurry(self) -> None:
         self.hurried += 1
+
+    def via(self, interface: str) -> None:
+        self.interface = interface
 
     def turn(self, *, up: bool) -> None:
         if up != self.connected:
@@ -184,6 +188,8 @@ def test_a_receipt_may_come_back_by_the_other_road(pair: Pair, ward: Any) -> Non
 def test_a_half_open_road_is_passed_by_before_anybody_notices_that_it_is_dead(pair: Pair, ward: Any) -> None:
     pair.turn()
     pair.first.swallows = True
+    stalls: list[float] = []
+    pair.kit_end.on_stalled = lambda: stalls.append(pair.clock.monotonic_s())
     _fill(pair, ward, 60)
     critical = ward.reading()
     pair.kit.save_observation(critical, lane=Lane.CRITICAL)
@@ -192,6 +198,7 @@ def test_a_half_open_road_is_passed_by_before_anybody_notices_that_it_is_dead(pa
     assert pair.clock.monotonic_s() - began_s < STALLED_S + 5
     assert pair.kit_end.connected
     assert [state.stalled for state in pair.kit_end.states()] == [True, False]
+    assert len(stalls) == 1
     pair.until(lambda: pair.kit.queue().total == 0)
     # It lives again: what it swallowed comes at last, twice as it seems, and is known.
     pair.first.swallows = False

@@ -14,12 +14,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from zhenbao.model.errors import LinkDown, Rejected
 from zhenbao.sync.links.address import check_url
 from zhenbao.sync.links.backoff import FIRST_S, LAST_S, Backoff
+from zhenbao.sync.links.bound import BoundLoop, leaves_by
 from zhenbao.sync.links.http_wire import (
     BUSY,
     CONTENT_TYPE,
@@ -51,6 +52,10 @@ _log = logging.getLogger(__name__)
 _CONNECT_S, _ANSWER_S = 10.0, 20.0
 _SLOWEST_BYTES_PER_S = 4000.0
 _BUSY_S = 2.0
+
+
+class _Moved(Exception):
+    """Another interface was chosen: connect anew."""
 
 
 class HttpsLink:
@@ -93,7 +98,11 @@ class HttpsLink:
         self._clock_offset_s = 0.0
         self._outgoing: Outgoing | None = None
         self._wake: tuple[asyncio.Event, asyncio.Event] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._interface = ""
+        self._ends: tuple[tuple[Any, ...], tuple[Any, ...]] | None = None
+        """Our address and the hub's, of the newest connection; None: there is none."""
+        self._moved: asyncio.Event | None = None
+        self._loop: BoundLoop | None = None
         self._pause: asyncio.Event | None = None
         self._work: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
@@ -133,6 +142,17 @@ class HttpsLink:
         if loop is not None and pause is not None and not loop.is_closed():
             loop.call_soon_threadsafe(pause.set)
 
+    def via(self, interface: str) -> None:
+        """Leave by this network interface from now on; connections by another one end and are made anew at once.
+
+        Args:
+            interface: empty: as the routes say, and connections that stand stay.
+        """
+        self._interface = interface
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._turn)
+
     def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         """Take a packet for the hub. Urgent ones have a connection of their own.
 
@@ -152,59 +172,87 @@ class HttpsLink:
 
     def _run(self, started: threading.Event) -> None:
         async def main() -> None:
-            self._loop = asyncio.get_running_loop()
             self._work = asyncio.create_task(self._keep_up())
             started.set()
             await asyncio.wait([self._work])
             if not self._work.cancelled():
                 self._work.result()  # a mistake of ours is never silent
 
-        asyncio.run(main())
+        self._loop = loop = BoundLoop()
+        loop.interface = self._interface
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(main())
+
+    def _turn(self) -> None:
+        """Whoever connects from now on leaves by the new interface, and what stands elsewhere ends."""
+        if self._loop is None or self._moved is None or self._pause is None:
+            return
+        if self._loop.interface == self._interface:
+            return
+        self._loop.interface = self._interface
+        self._pause.set()
+        if self._interface and not (self._ends and leaves_by(self._interface, *self._ends)):
+            self._moved.set()
 
     async def _keep_up(self) -> None:
         import httpx
 
-        self._pause = asyncio.Event()
-        transport = httpx.AsyncHTTPTransport(
-            verify=self._tls if self._tls is not None else self._url.startswith("https:"),
-            socket_options=options(),
-            limits=httpx.Limits(max_connections=4, keepalive_expiry=120),
-        )
-        async with httpx.AsyncClient(base_url=self._url, transport=transport, trust_env=False) as client:
-            while True:
-                try:
+        self._pause, self._moved = asyncio.Event(), asyncio.Event()
+        verify = self._tls if self._tls is not None else self._url.startswith("https:")
+        while True:
+            self._moved.clear()
+            # One for each connection: nothing of it is used again by another interface.
+            transport = httpx.AsyncHTTPTransport(
+                verify=verify,
+                socket_options=options(),
+                limits=httpx.Limits(max_connections=4, keepalive_expiry=120),
+            )
+            try:
+                async with httpx.AsyncClient(base_url=self._url, transport=transport, trust_env=False) as client:
                     await self._connected(client)
-                except (httpx.HTTPError, OSError) as error:
-                    self.trouble = trouble_of(error, _now_ms()) or LinkDown("link-nobody", reason=type(error).__name__)
-                except LinkDown as error:
-                    self.trouble = error
-                except Rejected as error:
-                    self.trouble = LinkDown("link-refused", reason=error.code)
-                _log.debug("the HTTPS road is down: %s", self.trouble)
-                self._pause.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._backoff.next_s()):
-                        await self._pause.wait()
+            except (httpx.HTTPError, OSError) as error:
+                self.trouble = trouble_of(error, _now_ms()) or LinkDown("link-nobody", reason=type(error).__name__)
+            except LinkDown as error:
+                self.trouble = error
+            except Rejected as error:
+                self.trouble = LinkDown("link-refused", reason=error.code)
+            except _Moved:
+                pass
+            if self._moved.is_set():
+                continue
+            _log.debug("the HTTPS road is down: %s", self.trouble)
+            self._pause.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._backoff.next_s()):
+                    await self._pause.wait()
 
     async def _connected(self, client: httpx.AsyncClient) -> None:
-        """Be connected until something fails, which is raised."""
-        epoch, after = await self._fetch(client, "", 0, 0)
+        """Be connected until something fails, or the connection must move, which is raised."""
         outgoing = Outgoing(time.monotonic)
-        self._wake = asyncio.Event(), asyncio.Event()
-        self._outgoing = outgoing
-        self._backoff.succeeded()
-        self.trouble = None
-        self.on_up()
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._until_moved())
+                epoch, after = await self._fetch(client, "", 0, 0)
+                self._wake = asyncio.Event(), asyncio.Event()
+                self._outgoing = outgoing
+                self._backoff.succeeded()
+                self.trouble = None
+                self.on_up()
                 tasks.create_task(self._read(client, epoch, after))
                 tasks.create_task(self._write(client, outgoing, self._wake[0], urgent=True))
                 tasks.create_task(self._write(client, outgoing, self._wake[1], urgent=False))
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         finally:
-            self._outgoing = None
-            self.on_down()
+            self._ends = None
+            if self._outgoing is not None:
+                self._outgoing = None
+                self.on_down()
+
+    async def _until_moved(self) -> None:
+        assert self._moved is not None
+        await self._moved.wait()
+        raise _Moved
 
     async def _read(self, client: httpx.AsyncClient, epoch: str, after: int) -> None:
         while True:
@@ -272,6 +320,9 @@ class HttpsLink:
                 if broken > 1:
                     raise
                 continue
+            with contextlib.suppress(OSError):  # closed behind the answer
+                stream = answer.extensions["network_stream"]
+                self._ends = stream.get_extra_info("client_addr"), stream.get_extra_info("server_addr")
             if answer.status_code == 200:
                 return answer.content
             if answer.status_code == 429:

@@ -110,6 +110,7 @@ class MqttLink:
         self._client_id = own_name if emergency else f"zhenbao-{secrets.token_hex(8)}"
         self._versions: deque[MQTTProtocolVersion] = deque()
         self._fresh = True
+        self._interface = ""
         self._attempt: MqttConnection | None = None
         self._connection: MqttConnection | None = None
         self._stop = threading.Event()
@@ -158,6 +159,22 @@ class MqttLink:
         if not self.connected:
             self._pause.set()
 
+    def via(self, interface: str) -> None:
+        """Leave by this network interface from now on; a connection by another one ends and is made anew at once.
+
+        The broker is told good-bye and keeps the session; what it has not acknowledged is sent again by the engine.
+
+        Args:
+            interface: empty: as the routes say, and a connection that stands stays.
+        """
+        self._interface = interface
+        connection = self._connection
+        if connection is None:
+            self.hurry()
+        elif interface and not connection.leaves_by(interface):
+            connection.moved = True
+            connection.finish()
+
     def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         """Hand a message to the broker's connection.
 
@@ -197,13 +214,16 @@ class MqttLink:
                 self._fresh = False
                 self._connection = connection
                 self.on_up()
+                self.via(self._interface)  # another one may have been chosen meanwhile
                 connection.ended.wait()
                 self._connection = None
                 self.on_down()
             if connection is not None:
-                if connection.ended.is_set() and not connection.wrong_version:
+                if connection.ended.is_set() and not (connection.wrong_version or connection.moved):
                     self.trouble = connection.trouble or self._closed()
                 connection.discard(farewell=self._farewell if self._stop.is_set() else None)
+                if connection.moved:
+                    continue
                 if connection.wrong_version or not connection.answered:
                     # Ask in the other version; what answers is remembered.
                     self._versions.rotate(1)
@@ -216,7 +236,8 @@ class MqttLink:
     def _connect(self) -> MqttConnection | None:
         """A connection that is subscribed or has failed; None where there is not even a socket."""
         version = self._versions[0]
-        connection = MqttConnection(self._client(version), self._topic_for)
+        interface = self._interface
+        connection = MqttConnection(self._client(version, interface), self._topic_for, interface)
         client = connection.client
         self._listen(connection)
         self._attempt = connection
@@ -278,12 +299,13 @@ class MqttLink:
             return [f"{UP}/+", f"{GONE}/+", f"{EMERGENCY}/+"]
         return [f"{RECEIPT if self._emergency else DOWN}/{self._name}"]
 
-    def _client(self, version: MQTTProtocolVersion) -> Client:
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+    def _client(self, version: MQTTProtocolVersion, interface: str) -> Client:
+        from paho.mqtt.enums import MQTTProtocolVersion
 
-        client = Client(
-            CallbackAPIVersion.VERSION2,
+        from zhenbao.sync.links.bound_client import BoundClient
+
+        client = BoundClient(
+            interface,
             client_id=self._client_id,
             clean_session=True if version is MQTTProtocolVersion.MQTTv311 else None,
             protocol=version,

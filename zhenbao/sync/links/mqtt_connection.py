@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from zhenbao.sync.links.bound import leaves_by
 from zhenbao.sync.links.outgoing import Outgoing, Packet
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ class MqttConnection:
 
     Args:
         topic_for: the topic of a recipient.
+        interface: by which the client was told to leave; empty: as the routes say.
     """
 
     client: Client
     topic_for: Callable[[str], str]
+    interface: str = ""
     outgoing: Outgoing = field(default_factory=lambda: Outgoing(time.monotonic))
     ready: threading.Event = field(default_factory=threading.Event)
     """Subscribed: both directions work. Set as well when it ended, so that nobody waits for nothing."""
@@ -47,6 +50,8 @@ class MqttConnection:
     most_bytes: int | None = None
     """The largest packet that the broker takes, where it says so (MQTT 5)."""
     trouble: LinkDown | None = None
+    moved: bool = False
+    """Ended by us, to be made anew by another interface."""
     _published: dict[int, Packet] = field(default_factory=dict)
     _early: set[int] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -75,6 +80,18 @@ class MqttConnection:
                 return
         self.outgoing.answered(packet)
         self.pump()
+
+    def leaves_by(self, interface: str) -> bool:
+        """Whether it may stay where it is; what is closed has no place, and ends by itself."""
+        if interface == self.interface:
+            return True
+        try:
+            opened = self.client.socket()
+            return not isinstance(opened, socket.socket) or leaves_by(
+                interface, opened.getsockname(), opened.getpeername()
+            )
+        except OSError:
+            return True
 
     def finish(self) -> None:
         """No more comes of it: wake whoever waits."""

@@ -30,6 +30,9 @@ class Road(Link, Protocol):
     def hurry(self) -> None:
         """Do not wait for the next attempt to connect."""
 
+    def via(self, interface: str) -> None:
+        """Leave by this network interface; empty: as the routes say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -98,6 +101,8 @@ class SeveralRoads:
         self.on_message: Callable[[str, bytes], None] = lambda sender, data: None
         self.on_up: Callable[[], None] = lambda: None
         self.on_down: Callable[[], None] = lambda: None
+        self.on_stalled: Callable[[], None] = lambda: None
+        """A road is connected, and yet nothing gets through."""
         self.choose = choose
         self._monotonic_s = monotonic_s
         self._lanes = {name: _Lane(name, link) for name, link in roads.items()}
@@ -140,6 +145,11 @@ class SeveralRoads:
         """Let every road that is down try to connect now."""
         for lane in self._lanes.values():
             lane.link.hurry()
+
+    def via(self, interface: str) -> None:
+        """Let every road leave by this network interface, connections that stand included; empty: as the routes say."""
+        for lane in self._lanes.values():
+            lane.link.via(interface)
 
     def send(self, recipient: str, data: bytes, *, urgent: bool = False) -> None:
         """Hand a packet to the first road that takes it.
@@ -196,6 +206,8 @@ class SeveralRoads:
             if newly:
                 lane.stalled = True
             others = any(o.link.connected and not o.stalled for o in self._lanes.values() if o is not lane)
+        if newly:
+            self.on_stalled()
         if newly and others:
             self.on_up()
         return RoadState(

@@ -41,6 +41,11 @@ class Picture:
         """Whether the hub answers on it: online, or not."""
         return self.road.answered if self.road else None
 
+    @property
+    def interface(self) -> str:
+        """By which connections to the hub are to leave; empty: nobody has answered, so that the routes decide."""
+        return self.road.uplink.interface if self.road and self.road.answered else ""
+
     def situation(self, now_ms: int, table: Policy | None = None) -> Situation:
         """What a decision depends on, now."""
         road = self.road

@@ -17,10 +17,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from zhenbao.model.errors import InputError
+from zhenbao.sync.links.bound import dial
 from zhenbao.sync.uplink.state import Miss, Outcome
 
 CONTEXT = b"zhenbao probe 1\0"
@@ -99,7 +99,7 @@ def probe(
     began_s = time.monotonic()
     try:
         with _Deadline(timeout_s) as deadline:
-            opened = deadline.watch(_dial(found, interface, timeout_s))
+            opened = deadline.watch(dial(found, interface, timeout_s))
             if address.https:
                 context = tls or ssl.create_default_context()
                 opened = deadline.watch(context.wrap_socket(opened, server_hostname=address.host))
@@ -144,31 +144,6 @@ class _Deadline:
         self._timer.cancel()
         if self._socket is not None:
             self._socket.close()
-
-
-def _dial(found: Sequence[tuple[Any, ...]], interface: str, timeout_s: float) -> socket.socket:
-    """The first address that takes the connection.
-
-    Raises:
-        OSError: none does.
-    """
-    error: OSError = OSError("no address")
-    until_s = time.monotonic() + timeout_s
-    for family, kind, protocol, _, where in found:
-        opened = socket.socket(family, kind, protocol)
-        try:
-            opened.settimeout(max(0.1, until_s - time.monotonic()))
-            if interface:
-                # Linux before 5.7 lets only root choose: the routes decide then, and the answer is as true.
-                with contextlib.suppress(PermissionError):
-                    opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
-            opened.connect(where)
-        except OSError as failed:
-            opened.close()
-            error = failed
-        else:
-            return opened
-    raise error
 
 
 def _ask(opened: socket.socket, address: Address, asked: bytes, key_id: bytes) -> bytes:

@@ -59,7 +59,7 @@ class Watch:
         self._clock = clock
         self._folder = folder
         self._table = table or policy()
-        self._on_change = on_change
+        self.on_change = on_change
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._counters = counters or Counters()
         self._usage = self._saved = usage.load_usage(folder)
@@ -170,5 +170,5 @@ class Watch:
                 save_picture(self._folder, after)
             except OSError as error:
                 _log.warning("the picture of the roads could not be kept: %s", error.strerror)
-        if changed and self._on_change is not None:
-            self._on_change(after)
+        if changed and self.on_change is not None:
+            self.on_change(after)
