@@ -101,8 +101,8 @@ reliability-network: $(READY)
 	@$(PROOF) reliability.slow_link
 	@$(PROOF) reliability.proxy_loop $(RUN)
 	@$(PROOF) reliability.storm --kits 500
-	@$(PROOF) reliability.poor_link $(RUN) --cold
-	@$(PROOF) reliability.poor_link $(RUN)
+	@$(PROOF) reliability.poor_link $(RUN) --cold --tls
+	@$(PROOF) reliability.poor_link $(RUN) --tls
 
 clean:
 	@rm -rf .venv $(PEERS) node_modules zhenbao/hub/web/vendor build dist *.egg-info

@@ -28,6 +28,7 @@ from reliability.tcp_limits import PORT, broker_on, quantiles
 Start = Callable[[str, str], Role]
 """Starts a role on its side of the link: (which, its folder's name)."""
 _PATIENCE_S = 90.0
+_QUIET_S = 10.0
 FINDING_S, TRACE_S = 5.0, 20.0
 """What is demanded: 95 of 100 findings, and their tracings."""
 
@@ -57,17 +58,21 @@ def run(start: Start, cycles: int, rng: random.Random, backlog: tuple[int, int])
 
 
 def cold(start: Start, cycles: int, backlog: tuple[int, int]) -> dict[str, Any]:
-    """From the start of the kit's service, a backlog and a critical finding waiting."""
+    """From the start of the kit's service, a backlog and a critical finding waiting; each time the same tablet."""
     hub = start("hub", "hub")
-    findings, traces = [], []
+    findings, traces, connected = [], [], []
+    wanted = sum(backlog)
     try:
         assert hub.wait("opened", 1, 60)
         for n in range(cycles):
-            kit = start("kit", f"kit-{n}")
+            kit = start("kit", "kit")
             try:
-                kit.tell(f"backlog {backlog[0]} {backlog[1]}")
+                kit.tell("look")
+                assert kit.wait("done", 1, 60)
+                missing = max(0.0, 1 - kit.of("done")[0]["waiting"] / wanted)
+                kit.tell(f"backlog {round(missing * backlog[0])} {round(missing * backlog[1])}")
                 kit.tell("critical")
-                assert kit.wait("done", 2, 300)
+                assert kit.wait("done", 3, 300)
                 kit.tell("go")
                 assert kit.wait("going", 1, 30)
                 begun_s = kit.of("going")[0]["at_s"]
@@ -76,10 +81,18 @@ def cold(start: Start, cycles: int, backlog: tuple[int, int]) -> dict[str, Any]:
                 kit.kill()
             findings.append(finding_s)
             traces.append(trace_s)
-            print(f"{n + 1}/{cycles} cold: finding {finding_s:.1f} s, 12-lead {trace_s:.1f} s", file=sys.stderr)
+            up_s = [fact["at_s"] - begun_s for fact in kit.of("up")]
+            connected.append(up_s[0] if up_s else _PATIENCE_S)
+            print(
+                f"{n + 1}/{cycles} cold: connected {connected[-1]:.1f} s, finding {finding_s:.1f} s, "
+                f"12-lead {trace_s:.1f} s",
+                file=sys.stderr,
+            )
+            # What the kernel still holds of the dead kit's connection would be in the next one's way.
+            time.sleep(_QUIET_S)
     finally:
         hub.kill()
-    return _told(findings, traces)
+    return {**_told(findings, traces), "connected_s": quantiles(connected)}
 
 
 def _one(kit: Role, hub: Role, number: int, begun_s: float | None = None) -> tuple[float, float]:
