@@ -103,8 +103,8 @@ reliability-network: $(READY)
 	@$(PROOF) reliability.proxy_loop $(RUN)
 	@$(PROOF) reliability.two_links $(RUN)
 	@$(PROOF) reliability.storm --kits 500
-	@$(PROOF) reliability.poor_link $(RUN) --cold
-	@$(PROOF) reliability.poor_link $(RUN)
+	@$(PROOF) reliability.poor_link $(RUN) --cold --tls
+	@$(PROOF) reliability.poor_link $(RUN) --tls
 
 county: $(READY)
 	@PYTHONPATH=.:tests nice $(BIN)/python -m county.run --seed $(SEED) $(if $(KITS),--kits $(KITS)) $(if $(DAYS),--days $(DAYS)) $(if $(VISITS),--visits $(VISITS))

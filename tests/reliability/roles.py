@@ -1,8 +1,10 @@
 """Kit, hub and fleet as processes that tell what happens to them as JSON lines with the machine's monotonic time.
 
-python -m reliability.roles hub FOLDER HOST PORT
-python -m reliability.roles kit FOLDER HOST PORT     obeys lines: backlog N TRACES, go, critical, result, look, end
-python -m reliability.roles fleet FOLDER HOST PORT FIRST LAST      obeys lines: go, result, end
+python -m reliability.roles hub FOLDER HOST PORT [COUNTY]
+python -m reliability.roles kit FOLDER HOST PORT [COUNTY]   obeys: backlog N TRACES, go, critical, result, look, end
+python -m reliability.roles fleet FOLDER HOST PORT FIRST LAST    obeys: go, result, end
+
+COUNTY is a folder of ``tls_road.found``: then the road is TLS with certificates.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from reliability import rig
+
+from zhenbao.sync.link import Link
 
 Fact = dict[str, Any]
 _SAY = threading.Lock()
@@ -71,19 +75,18 @@ def _watch(event: rig.Event) -> None:
     _say(event.name, kind=event.kind, subject=str(event.subject_id))
 
 
-def hub(folder: Path, host: str, port: int) -> None:
+def hub(folder: Path, link: Link) -> None:
     store = rig.open_hub(folder, rig.SystemClock())
     _say("opened")
-    rig.engine(store, rig.mqtt_link(host, port, rig.HUB_ID), store.clock, _watch).run(threading.Event())
+    rig.engine(store, link, store.clock, _watch).run(threading.Event())
 
 
 class Kit:
     """One kit and its engine on a thread."""
 
-    def __init__(self, folder: Path, host: str, port: int, kit_id: str = rig.KIT_ID) -> None:
+    def __init__(self, folder: Path, link: Link, kit_id: str = rig.KIT_ID) -> None:
         self.kit_id = kit_id
         self.store = rig.open_kit(folder, rig.SystemClock(), kit_id=kit_id)
-        link = rig.mqtt_link(host, port, kit_id)
         self._engine = rig.engine(self.store, link, rig.SystemClock(), _watch)
         self._thread = threading.Thread(target=self._engine.run, args=(threading.Event(),), daemon=True)
 
@@ -123,12 +126,13 @@ def main() -> None:
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if name == "hub":
-        hub(folder, host, int(port))
+        hub(folder, _link(rig.HUB_ID, host, int(port), rest))
         return
     if name == "kit":
-        kits = [Kit(folder, host, int(port))]
+        kits = [Kit(folder, _link(rig.KIT_ID, host, int(port), rest))]
     else:
-        kits = [Kit(folder / f"{n}", host, int(port), f"kit-{n:04d}") for n in range(int(rest[0]), int(rest[1]))]
+        ids = {n: f"kit-{n:04d}" for n in range(int(rest[0]), int(rest[1]))}
+        kits = [Kit(folder / f"{n}", rig.mqtt_link(host, int(port), kit_id), kit_id) for n, kit_id in ids.items()]
     _say("opened")
     for words in _lines():
         for kit in kits:
@@ -144,6 +148,15 @@ def main() -> None:
         _say("done", command=words[0], waiting=kits[0].store.queue().total)
         if words == ["end"]:
             return
+
+
+def _link(name: str, host: str, port: int, county: Sequence[str]) -> Link:
+    """With certificates where a county is named, open otherwise."""
+    if not county:
+        return rig.mqtt_link(host, port, name)
+    from reliability import tls_road
+
+    return (tls_road.hub_road if name == rig.HUB_ID else tls_road.kit_road)(Path(county[0]), host)
 
 
 def _lines() -> Iterator[list[str]]:

@@ -132,22 +132,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 class broker_on:
-    """Mosquitto on the hub's side."""
+    """Mosquitto on the hub's side; without a configuration it is open to all."""
 
-    def __init__(self, link: SlowLink, folder: Path) -> None:
-        self._link, self._folder = link, folder
+    def __init__(self, link: SlowLink, folder: Path, configuration: Path | None = None) -> None:
+        self._link, self._folder, self._configuration = link, folder, configuration
 
     def __enter__(self) -> None:
-        file = self._folder / "mosquitto.conf"
-        file.write_text(
-            f"listener {PORT} {ADDRESS['hub']}\nallow_anonymous true\nset_tcp_nodelay true\n"
-            "max_inflight_messages 0\nmax_queued_messages 0\n"
-        )
+        file = self._configuration or self._folder / "mosquitto.conf"
+        if self._configuration is None:
+            file.write_text(
+                f"listener {PORT} {ADDRESS['hub']}\nallow_anonymous true\nset_tcp_nodelay true\n"
+                "max_inflight_messages 0\nmax_queued_messages 0\n"
+            )
         with self._link.inside("hub"):
             self._process = subprocess.Popen(
                 ["mosquitto", "-c", str(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
         time.sleep(1)
+        assert self._process.poll() is None, "the broker does not start"
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
