@@ -305,4 +305,4 @@ def change_to(browser: TestClient, login: str) -> str:
     """Log in as another person; returns the token of their forms."""
     browser.cookies.clear()
     assert log_in(browser, login).status_code == 303
-    return csrf_of(browser.get("/"))
+    return csrf_of(browser.get("/", follow_redirects=True))

@@ -162,10 +162,10 @@ def test_tasks_of_others_are_not_shown(
 def test_a_technician_sees_no_task_and_no_case(browser: TestClient, case_id: UUID, store: HubStore) -> None:
     add_practitioner(store, "tech", name="演示技术员", role="technician", specialty=None, phone="", password=PASSWORD)
     log_in(browser, "tech")
-    for path in ("/", "/tasks"):
-        page = browser.get(path)
-        assert page.status_code == 200
-        assert "演示" not in page.text.replace("演示技术员", "")
+    assert browser.get("/").headers["location"] == "/fleet"
+    page = browser.get("/tasks")
+    assert page.status_code == 200
+    assert "演示" not in page.text.replace("演示技术员", "")
 
 
 def test_a_temporary_identity_is_merged_on_its_page(
