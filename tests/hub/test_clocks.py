@@ -251,6 +251,22 @@ def test_what_only_its_report_calls_critical_is_so_from_then(
         assert {call.clock for call in sweep(store)} == found
 
 
+def test_who_repeated_it_by_telephone_knows_it_critical_or_not(
+    kit: KitVoice, store: HubStore, worklist: Worklist, reports: Reports, clock: HandClock, heart: Practitioner,
+    desk: Practitioner,
+) -> None:  # fmt: skip
+    patient = kit.patient()
+    encounter = kit.encounter(patient, chest_pain="no")
+    kit.send(patient, encounter, kit.observation(encounter, Finding("EC25", Urgency.ORANGE, (), "x"), code="ecg"))
+    case_id = worklist.rows()[0].item.id
+    worklist.open_case(case_id, heart)
+    reports.sign(case_id, heart, conclusion="QTc延长", advice="停用相关药物")
+    for step in ("notified", "read-back"):
+        critical.note(store, case_id, desk, step=step, person="村医甲", channel="phone", text="已复述")
+    clock.pass_minutes(60)
+    assert sweep(store) == []
+
+
 def test_a_case_that_nobody_reports_stays_somebodys_task(
     kit: KitVoice, store: HubStore, worklist: Worklist, clock: HandClock
 ) -> None:

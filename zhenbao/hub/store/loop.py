@@ -128,7 +128,8 @@ def watched(connection: Connection, now_ms: int) -> list[tuple[WorkItem, Facts]]
         )
         .order_by(work_items.c.urgency_rank, work_items.c.ranked_ms)
     ).all()
-    noted = _noted(connection, [row.id for row in found if _urgency(row._mapping) is Urgency.RED or row.late])
+    # Of every case: a village that repeated its report by telephone knows it, critical or not.
+    noted = _noted(connection, [row.id for row in found])
     return [(as_item(row), _facts(row._mapping, noted.get(row.id, ()))) for row in found]
 
 
