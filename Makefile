@@ -7,7 +7,7 @@
 # make disk   every write and sync of the kit's disk fails once; as root, with strace; writes docs/reliability-disk.md
 # make reliability  that nothing is lost, doubled or reordered: stories, power cuts, kills, networks, clocks, strangers; hours (docs/reliability.md)
 # make reliability-small  small versions of these tools and tests of the tools, in some minutes
-# make county  a simulated county, 200 kits and 30 days: every clock, call, place and indicator counted a second time; half an hour (docs/hub-county.md)
+# make county  a simulated county, 200 kits and 30 days: every clock, call, place and indicator counted a second time; ten minutes alone (docs/hub-county.md)
 # make bench  speed, import and memory beside other packages, as ratios of one run
 
 PYTHON ?= python3
