@@ -24,7 +24,7 @@ from bedside import RESIDENT, enrol, give_pin, set_up
 from zhenbao.agent.chest_pain_cli import begin, show_channel
 from zhenbao.agent.kit import Kit
 from zhenbao.agent.measure.ecg import measure_ecg
-from zhenbao.agent.roads import open_roads
+from zhenbao.agent.roads import open_emergency_roads, open_roads
 from zhenbao.agent.screen import Screen
 from zhenbao.agent.service import run_service
 from zhenbao.agent.settings import KitSettings, save_settings
@@ -105,7 +105,8 @@ def online(kit: Kit, on_news: Callable[[Any], None] = lambda news: None) -> Iter
         target=lambda: run_service(
             kit.home,
             "kit-test",
-            make_roads=lambda: open_roads(kit.home, kit.settings),
+            make_roads=lambda key: open_roads(kit.home, kit.settings, key),
+            make_emergency_roads=lambda: open_emergency_roads(kit.home, kit.settings),
             clock=kit.clock,
             stop=stop,
             on_news=on_news,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
 
+from zhenbao.hub.care_indicators import Care, Days
 from zhenbao.hub.indicators import compute
 from zhenbao.hub.referral_rates import Limits, UnitRate, judged, limits, rates
 from zhenbao.hub.store import organisations, referrals
@@ -94,7 +96,8 @@ def test_the_report_on_paper_is_text_in_an_embedded_font(language: str) -> None:
     from zhenbao.hub.statistics_pdf import as_pdf
 
     words = Words(language)
-    found = compute([], [], [], [], kits_active=0, kits=0, now_ms=0)
+    care = Care(Days(date(2026, 11, 1), date(2026, 11, 30), date(2026, 12, 1)))
+    found = compute([], [], [], [], kits_active=0, kits=0, care=care, now_ms=0)
     units = [UnitRate(f"u{n}", f"演示卫生院{n}", n, 100, n > 30) for n in range(40)]
     data = as_pdf(found, units, words, place="演示县", month="2026-11", made="2026-12-01 08:00")
     assert data.startswith(b"%PDF")
