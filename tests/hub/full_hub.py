@@ -224,6 +224,7 @@ def _reported(f: _Filling, ids: dict[str, Any]) -> None:
     with f.store.reading() as connection:
         row = connection.exec_driver_sql("select id from second_readings").scalar_one()
     ids |= {"reading_id": UUID(str(row)) if not isinstance(row, bytes) else UUID(bytes=row)}
+    ids |= {"drawn_id": ids["reading_id"]}  # the quality check scores what was drawn for a second reading
 
 
 def _referred(f: _Filling, ids: dict[str, Any]) -> None:

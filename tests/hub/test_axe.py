@@ -37,6 +37,7 @@ NOT_A_PAGE = {
     "/cases/{case_id}/claim": "a part of the case page",
     "/rows": "the part of the list that is drawn anew",
     "/cases/{case_id}/chest-pain/chain": "a part of the case page",
+    "/quality/{drawn_id}/ecg/{recording_id}": "the ECG page of a case, which is judged, without names",
 }
 """Routes by GET that give no page of their own."""
 ALSO = {
