@@ -19,7 +19,7 @@ import pytest
 from bedside import PASSPHRASE, give_pin
 
 from tests.hub.conftest import HandClock, KitVoice
-from tests.hub.county import County, free_port
+from tests.hub.county import County
 from zhenbao.agent.emergency import spool
 from zhenbao.agent.keys import for_emergencies, pin_hub, put_inside, set_up_keys
 from zhenbao.agent.own_keys import load_own
@@ -111,15 +111,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     county = County(tmp_path)
     home = county.enrol(KIT)
     county.start()
-    tls = (county.ca / "server.pem", county.ca / "server.key")
-    hub = Hub(tmp_path, broker=f"mqtts://localhost:{county.port}", web_port=free_port(), web_tls=tls)
-    try:
-        hub.start()
-    except StorageError as error:
-        county.close()
-        if error.code == "hub-vendor":
-            pytest.skip("the page's files are not there: run make")
-        raise
+    hub = county.hub()
     hub.add_kit(set_up_keys(home, KIT, CLOCK.now_ms()).text)
     pin_hub(home, hub.keyring.card.text)
     web = int(hub.web_url.rpartition(":")[2])

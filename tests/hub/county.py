@@ -10,17 +10,21 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from zhenbao.hub.broker_config import CONFIGURATION, write_broker_config
 from zhenbao.hub.ca import init_ca, issue_server, sign_kit
 from zhenbao.hub.issued import IssuedBook
+from zhenbao.model.errors import StorageError
 from zhenbao.sync.links.identity import mailbox_in, make_request, requests_in
 from zhenbao.sync.links.mqtt import MqttLink
 from zhenbao.sync.links.tls import client_context
 from zhenbao.sync.names import emergency_side
+
+if TYPE_CHECKING:
+    from zhenbao.hub.server import Hub
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 NOW_MS = time.time_ns() // 1_000_000
@@ -95,6 +99,21 @@ class County:
     def context(self, kit_id: str, side: str = "road") -> ssl.SSLContext:
         folder = self.home / kit_id
         return client_context(folder / "county-ca.pem", folder / f"{side}.pem", folder / f"{side}.key")
+
+    def hub(self) -> Hub:
+        """The hub itself, started, on the county's broker and on a web port of its own; the test closes it."""
+        from zhenbao.hub.server import Hub
+
+        tls = (self.ca / "server.pem", self.ca / "server.key")
+        hub = Hub(self.home, broker=f"mqtts://localhost:{self.port}", web_port=free_port(), web_tls=tls)
+        try:
+            hub.start()
+        except StorageError as error:
+            self.close()
+            if error.code == "hub-vendor":
+                pytest.skip("the page's files are not there: run make")
+            raise
+        return hub
 
     def hub_link(self, **options: Any) -> MqttLink:
         tls = client_context(self.ca / "ca.pem", self.ca / "hub.pem", self.ca / "hub.key")

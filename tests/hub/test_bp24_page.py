@@ -12,9 +12,7 @@ from bp24_table import table
 from starlette.testclient import TestClient
 
 from zhenbao.formats.bp_csv import parse_bp_series
-from zhenbao.hub.web import vendor
 from zhenbao.model.bp_series import Bp24Recording
-from zhenbao.model.errors import StorageError
 from zhenbao.signal.bp24 import analyse_bp24, judged_readings, means
 
 if TYPE_CHECKING:
@@ -23,15 +21,7 @@ if TYPE_CHECKING:
     from zhenbao.hub.store.people import Practitioner
     from zhenbao.hub.worklist import Worklist
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _vendored() -> None:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vendored")]
 
 
 def test_the_course_and_what_it_does_not_say_are_on_the_page(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,6 @@ from zhenbao.hub import chronic as care
 from zhenbao.hub import fleet
 from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.store import audit, follow_ups, organisations
-from zhenbao.hub.web import vendor
-from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.fleet import KitStatus
 from zhenbao.model.ids import uuid7
@@ -31,30 +28,12 @@ if TYPE_CHECKING:
     from zhenbao.hub.worklist import Worklist
     from zhenbao.model.patient import Patient
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vendored")]
 DAY_MIN = 24 * 60
 GOOD = {
     "f.way": "1", "f.htn_symptoms": "1", "f.systolic": "132", "f.diastolic": "82", "f.adherence": "1",
     "f.adverse": "1", "f.complication": "1",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _vendored() -> None:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make")
-
-
-@pytest.fixture
-def browser(store: HubStore) -> Iterator[TestClient]:
-    from zhenbao.hub.web.app import create_app
-
-    with TestClient(
-        create_app(store), base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"}
-    ) as client:
-        yield client
 
 
 @pytest.fixture

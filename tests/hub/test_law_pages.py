@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from starlette.testclient import TestClient
 
+from tests.hub.conftest import csrf_of
 from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.store import audit, organisations, rule_versions
 from zhenbao.hub.store.organisations import Organisation
@@ -66,12 +67,6 @@ def case_id(kit: KitVoice, worklist: Worklist) -> UUID:
     observation, recording = kit.ecg(encounter, RED)
     kit.send(patient, encounter, observation, recording)
     return worklist.rows()[0].item.id
-
-
-def csrf_of(page: Response) -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
-    assert found is not None
-    return found[1]
 
 
 def log_in(browser: TestClient, login: str) -> Response:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 
-from zhenbao.hub.web import vendor
 from zhenbao.model.ecg import LEADS, EcgQuality
-from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.sync.envelope import pack, unpack
 
@@ -22,16 +20,8 @@ if TYPE_CHECKING:
     from zhenbao.hub.store.people import Practitioner
     from zhenbao.hub.worklist import Worklist
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vendored")]
 LOST = EcgQuality(False, 0.8, ("data-lost",), dict.fromkeys(LEADS, ((0, 1000),)), ((1000, 1160), (2000, 2025)))
-
-
-@pytest.fixture(autouse=True)
-def _vendored() -> None:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
 
 
 def test_lost_milliseconds_are_named_and_no_electrode(

@@ -13,8 +13,6 @@ from starlette.testclient import TestClient
 
 from zhenbao.hub.server import add_practitioner
 from zhenbao.hub.store import audit, consults, second_readings
-from zhenbao.hub.web import vendor
-from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
 
 if TYPE_CHECKING:
@@ -28,18 +26,10 @@ if TYPE_CHECKING:
     from zhenbao.hub.worklist import Worklist
     from zhenbao.model.observation import Observation
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vendored")]
 RED = Finding("EC19", Urgency.RED, source="a list of critical values")
 PASSWORD = "correct horse"
 NAME, NUMBER = "演示患者甲", "99999919480101002X"
-
-
-@pytest.fixture(autouse=True)
-def _vendored() -> None:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make (npm ci, then python -m zhenbao.hub.web.vendor)")
 
 
 class Visitor:

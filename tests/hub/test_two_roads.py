@@ -14,13 +14,12 @@ from store_key import KEY
 
 from tests.bad_line import BadLine
 from tests.hub.conftest import HandClock, KitVoice
-from tests.hub.county import County, free_port
+from tests.hub.county import County
 from zhenbao.agent.keys import KitKeyring, pin_hub, set_up_keys
 from zhenbao.agent.roads import open_roads
 from zhenbao.agent.settings import KitSettings
 from zhenbao.agent.store import KitStore
 from zhenbao.hub.server import Hub
-from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.report import DeliveryState
 from zhenbao.model.time import SystemClock
@@ -109,15 +108,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     county = County(tmp_path)
     folder = county.enrol(KIT)
     county.start()
-    tls = (county.ca / "server.pem", county.ca / "server.key")
-    hub = Hub(tmp_path, broker=f"mqtts://localhost:{county.port}", web_port=free_port(), web_tls=tls)
-    try:
-        hub.start()
-    except StorageError as error:
-        county.close()
-        if error.code == "hub-vendor":
-            pytest.skip("the page's files are not there: run make")
-        raise
+    hub = county.hub()
     hub.add_kit(set_up_keys(county.home / KIT, KIT, SystemClock().now_ms()).text)
     pin_hub(county.home / KIT, hub.keyring.card.text)
     voice = KitVoice(hub.store, HandClock(SystemClock().now_ms()), KIT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,9 +10,8 @@ from uuid import UUID
 import pytest
 from starlette.testclient import TestClient
 
+from tests.hub.conftest import change_to, csrf_of
 from zhenbao.hub.chest_pain import deeds
-from zhenbao.hub.web import vendor
-from zhenbao.model.errors import StorageError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.words import Words
 
@@ -25,27 +23,9 @@ if TYPE_CHECKING:
     from zhenbao.hub.store.people import Practitioner
     from zhenbao.hub.worklist import Worklist
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("vendored")]
 RED = Finding("EC19", Urgency.RED, source="a list of critical values")
 MIN = 60_000
-
-
-@pytest.fixture(autouse=True)
-def _vendored() -> None:
-    try:
-        vendor.check()
-    except StorageError:
-        pytest.skip("the page's files are not there: run make")
-
-
-@pytest.fixture
-def browser(store: HubStore) -> Iterator[TestClient]:
-    from zhenbao.hub.web.app import create_app
-
-    with TestClient(
-        create_app(store), base_url="http://127.0.0.1", follow_redirects=False, headers={"accept-language": "zh-CN"}
-    ) as client:
-        yield client
 
 
 @pytest.fixture
@@ -58,31 +38,22 @@ def case_id(kit: KitVoice, worklist: Worklist, clock: HandClock) -> UUID:
     return worklist.rows()[0].item.id
 
 
-def log_in(browser: TestClient, login: str) -> None:
-    browser.cookies.clear()
-    found = re.search(r'name="csrf" value="([^"]+)"', browser.get("/login").text)
-    assert found is not None
-    answer = browser.post("/login", data={"account": login, "password": "correct horse", "csrf": found[1]})
-    assert answer.status_code == 303
-
-
-def csrf(browser: TestClient) -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', browser.get("/").text)
-    assert found is not None
-    return found[1]
-
-
 def text(answer: Response) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.text)))
 
 
 def set_channel(browser: TestClient, case_id: UUID, **values: str) -> Response:
-    data = {"state": "open", "hospital": "县医院胸痛中心", "decided_by": "演示医师甲", "csrf": csrf(browser)} | values
+    data = {
+        "state": "open",
+        "hospital": "县医院胸痛中心",
+        "decided_by": "演示医师甲",
+        "csrf": csrf_of(browser.get("/")),
+    } | values
     return browser.post(f"/cases/{case_id}/chest-pain/channel", data=data)
 
 
 def test_the_case_shows_its_channel_and_leads_to_it(browser: TestClient, heart: Practitioner, case_id: UUID) -> None:
-    log_in(browser, "heart")
+    change_to(browser, "heart")
     page = text(browser.get(f"/cases/{case_id}"))
     assert "胸痛绿色通道：尚未开通" in page
     assert "✓ 首次接触→首份心电图：达标" in page
@@ -97,7 +68,7 @@ def test_the_desk_sees_no_advice_and_no_name(
     browser: TestClient, store: HubStore, heart: Practitioner, desk: Practitioner, case_id: UUID
 ) -> None:
     deeds.set_channel(store, case_id, heart, state="open", hospital="县医院", advice="口服阿司匹林300mg")
-    log_in(browser, "desk")
+    change_to(browser, "desk")
     page = browser.get(f"/cases/{case_id}/chest-pain").text
     assert "阿司匹林" not in page
     assert "演示患者甲" not in page
@@ -107,12 +78,12 @@ def test_the_desk_sees_no_advice_and_no_name(
 
 
 def test_who_may_not_is_told_why(browser: TestClient, lungs: Practitioner, case_id: UUID) -> None:
-    log_in(browser, "lungs")
+    change_to(browser, "lungs")
     for path in ("chest-pain", "chest-pain/chain", "live", "live/stream"):
         answer = browser.get(f"/cases/{case_id}/{path}")
         assert (answer.status_code, "没有分派给您" in answer.text) == (403, True), path
     assert set_channel(browser, case_id).status_code == 403
-    data = {"milestone": "door-in", "at": "2026-11-22T10:05", "person": "某人", "csrf": csrf(browser)}
+    data = {"milestone": "door-in", "at": "2026-11-22T10:05", "person": "某人", "csrf": csrf_of(browser.get("/"))}
     assert browser.post(f"/cases/{case_id}/chest-pain/time", data=data).status_code == 403
     assert browser.get("/chest-pain/figures").status_code == 403
     browser.cookies.clear()
@@ -122,7 +93,7 @@ def test_who_may_not_is_told_why(browser: TestClient, lungs: Practitioner, case_
 
 @pytest.mark.parametrize("path", ["time", "channel"])
 def test_every_form_needs_its_token(browser: TestClient, heart: Practitioner, case_id: UUID, path: str) -> None:
-    log_in(browser, "heart")
+    change_to(browser, "heart")
     data = {"state": "open", "hospital": "县医院", "milestone": "wire", "at": "2026-11-22T10:05", "person": "某人"}
     for token in ("", "x" * 43):
         answer = browser.post(f"/cases/{case_id}/chest-pain/{path}", data=data | {"csrf": token})
@@ -133,9 +104,15 @@ def test_a_time_is_written_corrected_and_shown_with_how_late_it_was(
     browser: TestClient, desk: Practitioner, clock: HandClock, case_id: UUID
 ) -> None:
     clock.pass_minutes(56)  # 11:00
-    log_in(browser, "desk")
+    change_to(browser, "desk")
     for at in ("2026-11-22T10:21", "2026-11-22T10:24"):
-        data = {"milestone": "called-120", "at": at, "person": "村医 演示", "note": "电话", "csrf": csrf(browser)}
+        data = {
+            "milestone": "called-120",
+            "at": at,
+            "person": "村医 演示",
+            "note": "电话",
+            "csrf": csrf_of(browser.get("/")),
+        }
         assert browser.post(f"/cases/{case_id}/chest-pain/time", data=data).status_code == 303
         clock.pass_minutes(1)
     page = text(browser.get(f"/cases/{case_id}/chest-pain"))
@@ -147,8 +124,8 @@ def test_a_time_is_written_corrected_and_shown_with_how_late_it_was(
 def test_what_was_typed_is_not_lost_by_a_mistake(
     browser: TestClient, desk: Practitioner, case_id: UUID, at: str
 ) -> None:
-    log_in(browser, "desk")
-    data = {"milestone": "wire", "at": at, "person": "演示<b>医师</b>", "csrf": csrf(browser)}
+    change_to(browser, "desk")
+    data = {"milestone": "wire", "at": at, "person": "演示<b>医师</b>", "csrf": csrf_of(browser.get("/"))}
     answer = browser.post(f"/cases/{case_id}/chest-pain/time", data=data)
     assert answer.status_code == 409
     assert "时间不对" in answer.text
@@ -159,7 +136,7 @@ def test_pages_hold_no_inline_script_style_or_foreign_address(
     browser: TestClient, store: HubStore, heart: Practitioner, case_id: UUID
 ) -> None:
     deeds.set_channel(store, case_id, heart, state="open", hospital="<script>x</script>", advice="<img src=x>")
-    log_in(browser, "heart")
+    change_to(browser, "heart")
     for path in (f"/cases/{case_id}", f"/cases/{case_id}/chest-pain", f"/cases/{case_id}/live"):
         page = browser.get(path).text
         assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*\ssrc=)|<img src=x", page)
@@ -169,7 +146,7 @@ def test_pages_hold_no_inline_script_style_or_foreign_address(
 def test_the_figures_page_and_its_file(
     browser: TestClient, heart: Practitioner, desk: Practitioner, case_id: UUID
 ) -> None:
-    log_in(browser, "desk")
+    change_to(browser, "desk")
     page = text(browser.get("/chest-pain/figures?month=2026-11"))
     assert re.search(r"首次接触→首份心电图 1 1 100.0% 0 4.0 4.0 ≥75%", page), page
     assert "胸痛质控" in browser.get("/statistics").text
@@ -180,7 +157,7 @@ def test_the_figures_page_and_its_file(
 
 
 def test_english_is_complete(browser: TestClient, heart: Practitioner, case_id: UUID) -> None:
-    log_in(browser, "heart")
+    change_to(browser, "heart")
     for path in (f"/cases/{case_id}/chest-pain", f"/cases/{case_id}/live"):
         page = text(browser.get(path, headers={"accept-language": "en"}))
         page = re.sub(r"[一-鿿]{2,}(?=村|卫|\*|$)", "", page).replace("中文", "")
