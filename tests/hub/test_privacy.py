@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from zhenbao.hub import consent, privacy, referral
 from zhenbao.hub.access import break_glass
@@ -25,6 +26,7 @@ from zhenbao.model.errors import InputError
 from zhenbao.model.finding import Finding, Urgency
 from zhenbao.model.ids import uuid7
 from zhenbao.model.referral import UpForm
+from zhenbao.model.time import SystemClock
 from zhenbao.words import Words
 
 if TYPE_CHECKING:
@@ -391,3 +393,31 @@ def test_every_table_that_names_a_person_is_emptied(
     deletion(store, officer, director)
     left = {line.split('"')[1] for line in everything(store).splitlines() if any(i in line for i in ids)}
     assert left <= {"inbox", "privacy_requests"}
+
+
+def test_nothing_of_anybody_stays_in_a_hub_that_had_one_of_everything(tmp_path: Path) -> None:
+    """A table that was forgotten shows here, also one that no single story fills."""
+    from tests.hub.full_hub import filled
+    from zhenbao.hub.store import HubStore as Store
+    from zhenbao.hub.store.tables import patients
+
+    now_ms = 1_800_000_000_000
+    filled(tmp_path / "hub", now_ms=now_ms)
+    store = Store(f"sqlite:///{tmp_path / 'hub' / 'hub.db'}", SystemClock())
+    try:
+        with store.writing() as connection:
+            everybody = [person.ids(connection, id_) for id_ in connection.execute(select(patients.c.id)).scalars()]
+            ids = {i.hex for found in everybody for group in found.by_key.values() for i in group}
+            ids |= {i.hex for found in everybody for i in (*found.observations, *found.recordings, *found.referrals)}
+            assert len(ids) > 20
+            for found in everybody:
+                subjects = found.subjects(connection)
+                person.delete_record(connection, found)
+                audit.redact(connection, now_ms, "privacy-1", subjects)
+        lines = everything(store).splitlines()
+        left = {line.split('"')[1] for line in lines if any(i in line.replace("-", "").lower() for i in ids)}
+        assert left <= {"inbox", "privacy_requests"}
+        with store.reading() as connection:
+            assert audit.verify(connection).broken is None
+    finally:
+        store.close()

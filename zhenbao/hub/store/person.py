@@ -148,10 +148,11 @@ def delete_unsigned(connection: Connection, found: Ids) -> int:
 
 def delete_record(connection: Connection, found: Ids) -> int:
     """Delete everything of a person but the receipts, which hold digests alone; returns how many rows."""
-    gone = delete_unsigned(connection, found) + person_rows.delete_all(connection, found.by_key)
     envelopes: list[UUID] = []
-    for part in _parts((*found.reports, *found.encounters, *found.observations)):
+    sent = (*found.reports, *found.encounters, *found.observations, *person_rows.sent(connection, found.by_key))
+    for part in _parts(sent):
         envelopes += connection.execute(select(outbox.c.envelope_id).where(outbox.c.subject_id.in_(part))).scalars()
+    gone = delete_unsigned(connection, found) + person_rows.delete_all(connection, found.by_key)
     everything = (*found.patients, *found.encounters, *found.observations, *found.recordings, *found.attachments)
     for table, column, keys in (
         (sealed_packets, "envelope_id", envelopes),

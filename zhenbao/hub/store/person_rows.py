@@ -74,6 +74,19 @@ def subjects(connection: Connection, ids: Mapping[Key, Sequence[UUID]]) -> list[
     ]
 
 
+def sent(connection: Connection, ids: Mapping[Key, Sequence[UUID]]) -> list[UUID]:
+    """Under which ids messages of the person's care went to kits: briefs, plans, news of a channel."""
+    found = list(ids["patients"])
+    for part in _parts(ids["patients"]):
+        found += connection.execute(
+            select(discharge_plans.c.id).where(discharge_plans.c.patient_id.in_(part))
+        ).scalars()
+    news = chest_pain_channel.c
+    for part in _parts(ids["encounters"]):
+        found += connection.execute(select(news.news_id).where(news.encounter_id.in_(part))).scalars()
+    return found
+
+
 def told(connection: Connection, ids: Mapping[Key, Sequence[UUID]]) -> dict[str, list[dict[str, Any]]]:
     """The rows that a person may know, by table; what was packed is unpacked."""
     ids = _with_entries(connection, ids)
