@@ -14,11 +14,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
-from zhenbao.hub import consent, privacy, referral
-from zhenbao.hub.access import break_glass
+from zhenbao.hub import consent, courses, privacy, referral
+from zhenbao.hub.access import break_glass, viewer
 from zhenbao.hub.person_export import export
 from zhenbao.hub.server import add_practitioner
-from zhenbao.hub.store import audit, organisations, person, records, referrals, terms, work
+from zhenbao.hub.store import audit, briefs, organisations, person, records, referrals, terms, work
 from zhenbao.hub.store.organisations import Organisation
 from zhenbao.hub.watch import tasks
 from zhenbao.model.attachment import Attachment, MediaType
@@ -261,6 +261,20 @@ def test_what_the_law_keeps_is_shown_to_nobody_but_in_an_emergency(
     break_glass(store, heart, patient.id, "患者昏迷正在抢救")
     assert worklist.look(case_id, heart)[0].reports[0].conclusion == SECRET
     assert done.state == "done"
+
+
+def test_what_the_law_keeps_is_neither_compared_nor_told_to_kits(
+    store: HubStore, case_id: UUID, officer: Practitioner, director: Practitioner, heart: Practitioner, patient: Patient
+) -> None:
+    def seen() -> tuple[int, int]:
+        with store.reading() as connection:
+            seer = viewer(connection, heart, store.clock.now_ms())
+            taken, _ = courses.readings(connection, seer, [patient.id])
+            return len(briefs.recent(connection, [patient.id], store.clock.now_ms())), len(taken)
+
+    assert min(seen()) > 0
+    deletion(store, officer, director)
+    assert seen() == (0, 0)
 
 
 def test_a_critical_reading_that_comes_after_a_restriction_is_seen(

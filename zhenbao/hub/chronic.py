@@ -343,7 +343,8 @@ def _standing(connection: Connection, seer: Viewer, found: Sequence[UUID]) -> St
     )
     mine = mine or any(concerned(seer.person, case) for case in cases)
     own, below = seer.person.org_id in places, bool(places & seer.orgs)
-    restricted = any(case.restricted_ms is not None for case in cases)
+    # Whoever comes again is treated again.
+    restricted = bool(cases) and all(case.restricted_ms is not None for case in cases)
     return Standing("own" if own else "below" if below else "outside", mine, restricted=restricted)
 
 

@@ -61,6 +61,8 @@ def readings(
     """
     found, elsewhere = [], 0
     for item in work.of_patients(connection, persons, _MOST_VISITS):
+        if item.restricted_ms is not None:
+            continue
         if not opened and item.org_id not in seer.orgs:
             elsewhere += 1
             continue

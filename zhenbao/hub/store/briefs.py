@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, insert, select
 from zhenbao.hub.store import chronic, fleet, identities, organisations, outbox, terms
 from zhenbao.hub.store.chronic_tables import care_sent, discharge_plans, follow_ups
 from zhenbao.hub.store.outbox import Sender
-from zhenbao.hub.store.tables import observations, patient_versions, reports
+from zhenbao.hub.store.tables import observations, patient_versions, reports, work_items
 from zhenbao.hub.store.tables import outbox as outbox_table
 from zhenbao.model.chronic import CareBrief, DischargePlan, RecentResult
 from zhenbao.model.observation import Observation
@@ -132,6 +132,10 @@ def recent(
         without: readings that are no earlier ones.
     """
     units = {unit.id: unit.name for unit in organisations.everyone(connection)}
+    # What is kept because the law says so is shown to nobody, nor sent.
+    kept_only = select(work_items.c.encounter_id).where(
+        work_items.c.patient_id.in_(list(persons)), work_items.c.restricted_ms.is_not(None)
+    )
     newest = []
     for code in kinds():
         rule = validity(code)
@@ -139,7 +143,7 @@ def recent(
         wanted = (
             select(observations)
             .where(observations.c.patient_id.in_(list(persons)), observations.c.code == code)
-            .where(observations.c.effective_ms > since)
+            .where(observations.c.effective_ms > since, observations.c.encounter_id.not_in(kept_only))
             .order_by(observations.c.effective_ms.desc(), observations.c.id.desc())
         )
         if without:
